@@ -1,0 +1,184 @@
+// What the rewriter adds to a module: types, functions, globals, a table, memories and hidden exports. Everything is
+// appended, so that no index of the original module moves.
+
+import type { ParsedModule, ValueType } from "./module-reader.ts";
+import { CodeBuilder, type NumberType, VALUE_TYPE, leb } from "./code-builder.ts";
+
+/** Encoded value types. */
+export type EncodedType = readonly number[];
+
+/** A function to add. */
+export interface InjectedFunction {
+  readonly params: readonly EncodedType[];
+  readonly results: readonly EncodedType[];
+  readonly locals: readonly EncodedType[];
+  readonly code: CodeBuilder;
+}
+
+/** Temporaries that inline sequences may use: one i32 and two i64 locals of the surrounding function. */
+export const TEMPORARY = { i32: 0x100, first64: 0x101, second64: 0x102 } as const;
+
+/** An inline sequence; the values of {@link TEMPORARY} stand for the LEB128 of that local's index. */
+export type InlineSequence = readonly number[];
+
+/** Encodes a value type. */
+export function encodeType(type: ValueType | NumberType): EncodedType {
+  if (typeof type === "string") return [VALUE_TYPE[type]];
+  if (type.heap === undefined) return [type.code];
+  const out = [type.code];
+  // s33: negative abstract heap types take one byte, type indexes are non-negative.
+  if (type.heap < 0) out.push(type.heap + 0x80);
+  else {
+    let rest = type.heap;
+    while (rest > 0x3f) {
+      out.push((rest & 0x7f) | 0x80);
+      rest >>>= 7;
+    }
+    out.push(rest);
+  }
+  return out;
+}
+
+/** Keys of the hidden exports that every instrumented module has. */
+export type HiddenKey = "budget" | "reason" | "inHost" | "pagesLeft" | "entriesLeft" | "ticks" | "start" | "memory";
+
+/** Collects additions and knows the indexes they will have. */
+export class Injection {
+  readonly functions: InjectedFunction[] = [];
+  readonly types: { params: readonly EncodedType[]; results: readonly EncodedType[] }[] = [];
+  readonly globals: { type: NumberType; initial: number }[] = [];
+  readonly memories: { minimum: number; maximum: number }[] = [];
+  readonly inlines: InlineSequence[] = [];
+  readonly exports: { name: string; kind: number; index: number }[] = [];
+  /** Index of the table that holds the host's tick. */
+  readonly tickTable: number;
+  readonly budget: number;
+  readonly reason: number;
+  readonly inHost: number;
+  readonly pagesLeft: number;
+  readonly entriesLeft: number;
+  /** Function that asks the host for more budget, or traps. */
+  readonly refill: number;
+  readonly #module: ParsedModule;
+  readonly #nonce: string;
+  readonly #typeIndexes = new Map<string, number>();
+
+  constructor(module: ParsedModule, nonce: string) {
+    this.#module = module;
+    this.#nonce = nonce;
+    this.tickTable = module.tables.length;
+    this.budget = this.global("i32", 0);
+    this.reason = this.global("i32", 0);
+    this.inHost = this.global("i32", 0);
+    this.pagesLeft = this.global("i32", 0);
+    this.entriesLeft = this.global("i32", 0);
+    this.hide("budget", 3, this.budget);
+    this.hide("reason", 3, this.reason);
+    this.hide("inHost", 3, this.inHost);
+    this.hide("pagesLeft", 3, this.pagesLeft);
+    this.hide("entriesLeft", 3, this.entriesLeft);
+    this.hide("ticks", 1, this.tickTable);
+    if (module.start !== undefined) this.hide("start", 0, module.start);
+    this.refill = this.#defineRefill();
+  }
+
+  /** Full name of a hidden export. */
+  name(key: string): string {
+    return `${this.#nonce}${key}`;
+  }
+
+  hide(key: HiddenKey | `enter:${string}`, kind: number, index: number): void {
+    this.exports.push({ name: this.name(key), kind, index });
+  }
+
+  global(type: NumberType, initial: number): number {
+    return this.#module.globals.length + this.globals.push({ type, initial }) - 1;
+  }
+
+  memory(minimum: number, maximum: number): number {
+    return this.#module.memories.length + this.memories.push({ minimum, maximum }) - 1;
+  }
+
+  inline(sequence: InlineSequence): number {
+    return this.inlines.push(sequence) - 1;
+  }
+
+  type(params: readonly EncodedType[], results: readonly EncodedType[]): number {
+    const key = `${params.join(";")}>${results.join(";")}`;
+    let index = this.#typeIndexes.get(key);
+    if (index === undefined) {
+      index = this.#module.types.length + this.types.push({ params, results }) - 1;
+      this.#typeIndexes.set(key, index);
+    }
+    return index;
+  }
+
+  typeIndexOf(fn: InjectedFunction): number {
+    return this.type(fn.params, fn.results);
+  }
+
+  function(fn: InjectedFunction): number {
+    this.typeIndexOf(fn);
+    return this.#module.functionTypes.length + this.functions.push(fn) - 1;
+  }
+
+  /** A function over number types, written as a builder callback. */
+  define(params: readonly NumberType[], results: readonly NumberType[], locals: readonly NumberType[], build: (code: CodeBuilder) => void): number {
+    const code = new CodeBuilder();
+    build(code);
+    return this.function({ params: params.map(encodeType), results: results.map(encodeType), locals: locals.map(encodeType), code });
+  }
+
+  /** Takes the units on the stack from the budget and checks it. */
+  chargeTop(code: CodeBuilder, temporary: number): CodeBuilder {
+    return code
+      .set(temporary)
+      .globalGet(this.budget)
+      .get(temporary)
+      .op("i32.sub")
+      .globalSet(this.budget)
+      .globalGet(this.budget)
+      .i32(0)
+      .op("i32.lt_s")
+      .if()
+      .call(this.refill)
+      .op("end");
+  }
+
+  /** Stops the guest for a reason the host reads afterwards. */
+  stop(code: CodeBuilder, reason: number): CodeBuilder {
+    return code.i32(reason).globalSet(this.reason).op("unreachable");
+  }
+
+  /**
+   * Crosses into the host. If the last crossing never came back, JavaScript ran out of stack there and the guest
+   * caught the exception: nothing but a trap is left, or a loop at that depth could never be stopped.
+   */
+  crossing(code: CodeBuilder, cross: (code: CodeBuilder) => void): CodeBuilder {
+    code.globalGet(this.inHost).if();
+    this.stop(code, STOP.hostUnreachable).op("end").i32(1).globalSet(this.inHost);
+    cross(code);
+    return code.i32(0).globalSet(this.inHost);
+  }
+
+  #defineRefill(): number {
+    const tickType = this.type([encodeType("i32")], [encodeType("i32")]);
+    return this.define([], [], ["i32"], (code) => {
+      this.crossing(code, (inner) => inner.globalGet(this.budget).i32(0).callIndirect(tickType, this.tickTable).set(0));
+      // The tick returns a verdict and never throws: a trap is the only thing that catch_all does not catch.
+      code.get(0).i32(0).op("i32.lt_s").if();
+      this.stop(code, STOP.tick).op("end").get(0).globalSet(this.budget);
+    });
+  }
+}
+
+/** Values of the reason global. */
+export const STOP = { none: 0, tick: 1, memory: 2, table: 3, hostUnreachable: 4 } as const;
+
+/** Encodes an injected function's body with its size. */
+export function encodeBody(fn: InjectedFunction): number[] {
+  const locals: number[] = [];
+  for (const local of fn.locals) locals.push(1, ...local);
+  const body = [...leb(fn.locals.length), ...locals, ...fn.code.bytes, 0x0b];
+  return [...leb(body.length), ...body];
+}

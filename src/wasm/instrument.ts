@@ -1,0 +1,235 @@
+// The rewriter: reads a module once and returns one that can be stopped, charged and capped from outside.
+
+import { randomBytes } from "node:crypto";
+
+import { CodeBuilder } from "./code-builder.ts";
+import { COST } from "./cost.ts";
+import { type Emitted, emitModule } from "./emit.ts";
+import { Helpers } from "./helpers.ts";
+import { type HiddenKey, Injection, encodeType } from "./injection.ts";
+import { type ParsedModule, readModule } from "./module-reader.ts";
+import { type Plan, planChecks } from "./plan.ts";
+import { DEFAULT_MODULE_LIMITS, type ModuleLimits, refusals } from "./policy.ts";
+import { type ImportedCall, type ScanResult, scanBodies } from "./scan.ts";
+
+/** Injected functions that an ABI brings along: its own memory, and stand-ins for its imports. */
+export interface GuestEnvironment {
+  /** Adds to the module; the result says which imported functions it stands in for. */
+  install(injection: Injection, module: ParsedModule): (moduleName: string, name: string, typeIndex: number) => ImportedCall | undefined;
+}
+
+/** Options of {@link instrument}. */
+export interface InstrumentOptions extends ModuleLimits {
+  /** Name of the module in error messages. @default "the module" */
+  readonly source?: string;
+  /** Prefix of the hidden exports; must be unguessable for a guest. @default 16 random hexadecimal digits per call */
+  readonly nonce?: string;
+  /** Copy custom sections that rewriting leaves true. @default true */
+  readonly keepCustomSections?: boolean;
+  /** Functions of an ABI to build into the module. */
+  readonly environment?: GuestEnvironment;
+}
+
+/** A rewritten module. */
+export interface InstrumentedModule {
+  /** The new binary; compile it in place of the original. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The original, as read. */
+  readonly module: ParsedModule;
+  /** Full name of a hidden export. */
+  hiddenName(key: HiddenKey | `enter:${string}`): string;
+  /** True for an export that the rewriter added. */
+  isHidden(name: string): boolean;
+  /**
+   * Where an instruction of the new binary stands in the original; undefined in an injected function.
+   *
+   * @param functionIndex index of the function, the same in both
+   * @param offset byte offset in the new binary, as stack traces give it
+   */
+  originalOffset(functionIndex: number, offset: number): number | undefined;
+}
+
+/**
+ * Rewrites a core WebAssembly module so that a host on the same thread can contain it: fuel is charged at loop heads
+ * and function entries, bulk operations are charged by length and split, growth of memories and tables is capped, and
+ * the start function is left to the host. The result computes what the original computes; see {@link Meter} for the
+ * host's side.
+ *
+ * The output is valid exactly if the input was; the rewriter checks the format and all indexes, and leaves type
+ * checking to the engine that compiles the output.
+ *
+ * @throws MortiseError MORTISE_NOT_WASM, MORTISE_WASM_TEXT, MORTISE_WASM_COMPONENT, MORTISE_WASM_MALFORMED or
+ *   MORTISE_WASM_UNSUPPORTED for a broken module; MORTISE_SHARED_MEMORY, MORTISE_GC_HEAP, MORTISE_TOO_MANY_MEMORIES,
+ *   MORTISE_TOO_MANY_TABLES, MORTISE_FUNCTION_TOO_LARGE or MORTISE_WASM_TOO_LARGE for one that policy refuses.
+ */
+export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): InstrumentedModule {
+  const module = readModule(bytes, options.source ?? "the module");
+  const nonce = options.nonce ?? randomBytes(8).toString("hex");
+  const { scan, plan, injection, imported } = analyse(module, nonce, options.environment);
+  const [refusal] = refusals(module, scan, { ...DEFAULT_MODULE_LIMITS, ...definedLimits(options) });
+  if (refusal !== undefined) throw refusal;
+  const emitted = emitModule({ module, scan, plan, injection, imported, keepCustomSections: options.keepCustomSections ?? true });
+  return {
+    bytes: emitted.bytes,
+    module,
+    hiddenName: (key) => injection.name(key),
+    isHidden: (name) => name.startsWith(nonce),
+    originalOffset: (functionIndex, offset) => originalOffset(module, scan, plan, injection, emitted, functionIndex, offset),
+  };
+}
+
+/** Policy refusals that loading this module would meet, without rewriting it. */
+export function findRefusals(module: ParsedModule, limits: ModuleLimits = {}): ReturnType<typeof refusals> {
+  const { scan } = analyse(module, "", undefined);
+  return refusals(module, scan, { ...DEFAULT_MODULE_LIMITS, ...definedLimits(limits) });
+}
+
+function definedLimits(options: ModuleLimits): ModuleLimits {
+  const { memories, tables, functionBytes, functionComplexity, gc, threads } = options;
+  return Object.fromEntries(
+    Object.entries({ memories, tables, functionBytes, functionComplexity, gc, threads }).filter(([, value]) => value !== undefined),
+  );
+}
+
+interface Analysis {
+  readonly scan: ScanResult;
+  readonly plan: Plan;
+  readonly injection: Injection;
+  readonly imported: readonly ImportedCall[];
+}
+
+function analyse(module: ParsedModule, nonce: string, environment: GuestEnvironment | undefined): Analysis {
+  const injection = new Injection(module, nonce);
+  const helpers = new Helpers(module, injection);
+  const standIn = environment?.install(injection, module);
+  const imported: ImportedCall[] = [];
+  for (const entry of module.imports) {
+    if (entry.kind !== "function") continue;
+    const typeIndex = module.functionTypes[entry.index] as number;
+    imported.push(standIn?.(entry.module, entry.name, typeIndex) ?? trampoline(injection, module, entry.index, typeIndex));
+  }
+  const scan = scanBodies(module, { imported, helper: (kind, first, second) => helpers.get(kind, first, second) });
+  return { scan, plan: planChecks(module, scan), injection, imported };
+}
+
+/** Calls an imported function, marks the crossing, and stops at once if the host ran out of patience meanwhile. */
+function trampoline(injection: Injection, module: ParsedModule, index: number, typeIndex: number): ImportedCall {
+  const type = module.types[typeIndex];
+  if (type?.kind !== "function") throw new RangeError(`type ${typeIndex} is not a function type`); // checked by the reader
+  const code = new CodeBuilder();
+  injection.crossing(code, (inner) => {
+    for (const [local] of type.params.entries()) inner.get(local);
+    return inner.call(index);
+  });
+  code.globalGet(injection.budget).i32(0).op("i32.lt_s").if().call(injection.refill).op("end");
+  const target = injection.function({ params: type.params.map(encodeType), results: type.results.map(encodeType), locals: [], code });
+  return { target, cost: COST.hostCall };
+}
+
+function originalOffset(
+  module: ParsedModule,
+  scan: ScanResult,
+  plan: Plan,
+  injection: Injection,
+  emitted: Emitted,
+  functionIndex: number,
+  offset: number,
+): number | undefined {
+  const body = functionIndex - module.importedFunctions;
+  if (body < 0 || body >= scan.codeStart.length) return undefined;
+  return new OffsetMap(module, scan, plan, injection, emitted, body).original(offset);
+}
+
+/** Replays one body's edits to translate an offset; only traps need it, so nothing is kept. */
+class OffsetMap {
+  readonly #steps: { from: number; to: number }[] = [];
+  readonly #end: number;
+
+  constructor(module: ParsedModule, scan: ScanResult, plan: Plan, injection: Injection, emitted: Emitted, body: number) {
+    const { bytes } = emitted;
+    const start = module.bodies[body * 2] as number;
+    this.#end = module.bodies[body * 2 + 1] as number;
+    const temporaries = plan.checked[body] === 1 || scan.usesInline[body] === 1;
+    let position = temporaries ? (scan.codeStart[body] as number) : start;
+    let at = (emitted.bodyStart[body] as number) + 5;
+    if (temporaries) at = skipLocals(bytes, at);
+    this.#steps.push({ from: at, to: position });
+    for (let edit = scan.functionEdits[body] as number; edit < (scan.functionEdits[body + 1] as number); edit++) {
+      const kind = scan.editKind.get(edit);
+      const argument = scan.editArgument.get(edit);
+      if (kind === 0 && plan.charge[argument] === 0) continue;
+      at += scan.editPosition.get(edit) - position;
+      position = scan.editEnd.get(edit);
+      // An injected sequence maps to the instruction that it replaces or stands before.
+      this.#steps.push({ from: at, to: scan.editPosition.get(edit) });
+      at += editLength(bytes, at, kind, argument, injection, scan.localCount[body] as number);
+      this.#steps.push({ from: at, to: position });
+    }
+  }
+
+  original(offset: number): number {
+    let found = this.#steps[0] ?? { from: offset, to: offset };
+    let next: { from: number; to: number } | undefined;
+    for (const step of this.#steps) {
+      if (step.from > offset) {
+        next = step;
+        break;
+      }
+      found = step;
+    }
+    const moved = found.to + (offset - found.from);
+    return Math.min(moved, next?.to ?? this.#end, this.#end);
+  }
+}
+
+function skipLeb(bytes: Uint8Array, at: number): number {
+  let position = at;
+  while ((bytes[position] as number) >= 0x80) position++;
+  return position + 1;
+}
+
+function skipLocals(bytes: Uint8Array, at: number): number {
+  let count = 0;
+  let scale = 1;
+  let position = at;
+  for (;;) {
+    const byte = bytes[position++] as number;
+    count += (byte & 0x7f) * scale;
+    scale *= 128;
+    if (byte < 0x80) break;
+  }
+  for (let group = 0; group < count; group++) {
+    position = skipLeb(bytes, position);
+    const type = bytes[position++] as number;
+    if (type === 0x63 || type === 0x64) position = skipLeb(bytes, position);
+  }
+  return position;
+}
+
+/** Length of what the emitter wrote for an edit. */
+function editLength(bytes: Uint8Array, at: number, kind: number, argument: number, injection: Injection, temporary: number): number {
+  switch (kind) {
+    case 0: {
+      // global.get b, i32.const n, i32.sub, local.tee t, global.set b, local.get t, i32.const 0, i32.lt_s, if, call r, end
+      let position = skipLeb(bytes, at + 1);
+      position = skipLeb(bytes, position + 1) + 1;
+      position = skipLeb(bytes, position + 1);
+      position = skipLeb(bytes, position + 1);
+      position = skipLeb(bytes, position + 1);
+      return skipLeb(bytes, position + 6) + 1 - at;
+    }
+    case 1:
+      return skipLeb(bytes, at) - at;
+    case 3: {
+      let length = 0;
+      for (const byte of injection.inlines[argument] ?? []) length += byte < 0x100 ? 1 : lebLength(temporary + byte - 0x100);
+      return length;
+    }
+    default:
+      return skipLeb(bytes, at + 1) - at;
+  }
+}
+
+function lebLength(value: number): number {
+  return value < 0x80 ? 1 : value < 0x4000 ? 2 : 3;
+}

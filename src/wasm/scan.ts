@@ -1,0 +1,886 @@
+// Reads the instructions of every function body once: checks what the rewriter relies on, prices straight runs of
+// code, and notes where the emitter has to insert or replace something.
+//
+// A *segment* is a run of instructions that executes as a whole. Each segment either carries a check of its own, or
+// is paid for by its *owner*: an earlier segment that control flow must have passed (the head of the enclosing loop,
+// the function's entry, or a checked segment before it in an enclosing block).
+
+import { COST, MERGE_COST, SEGMENT_COST } from "./cost.ts";
+import { ByteReader } from "./byte-reader.ts";
+import { IntList } from "./int-list.ts";
+import { ENGINE_LIMITS, type ParsedModule, type ValueType, readHeapType, readValueType } from "./module-reader.ts";
+
+/** What the emitter does at a noted place. */
+export const EDIT = {
+  /** Insert the check of segment `argument`, if it came out as checked. */
+  check: 0,
+  /** Replace the bytes by the LEB128 `argument`. */
+  index: 1,
+  /** Replace the instruction by a call of function `argument`. */
+  call: 2,
+  /** Replace the instruction by the inline sequence `argument`. */
+  inline: 3,
+  /** Insert a call of function `argument`. */
+  insertCall: 4,
+} as const;
+
+/** What happens to a call of an imported function. */
+export interface ImportedCall {
+  /** Function in the rewritten module that stands in for the import. */
+  readonly target: number;
+  /** Index of an inline sequence that replaces direct calls, if there is one. */
+  readonly inline?: number;
+  /** Units that a call is charged. */
+  readonly cost: number;
+}
+
+/** Operations that injected functions perform in place of one instruction. */
+export type HelperKind =
+  | "memory.grow"
+  | "memory.fill"
+  | "memory.copy"
+  | "memory.init"
+  | "table.grow"
+  | "table.fill"
+  | "table.copy"
+  | "table.init"
+  | "array.charge";
+
+/** What the scanner needs to know of its surroundings. */
+export interface ScanOptions {
+  /** Stand-ins for imported functions, by function index. */
+  readonly imported: readonly ImportedCall[];
+  /** Index of the injected function that performs an operation on the given memories, tables or segments. */
+  readonly helper: (kind: HelperKind, first: number, second: number) => number;
+}
+
+/** Notes of one scan; lists run over the whole module, `functionEdits` and `functionSegments` delimit each body. */
+export interface ScanResult {
+  readonly editPosition: IntList;
+  readonly editEnd: IntList;
+  readonly editKind: IntList;
+  readonly editArgument: IntList;
+  /** First edit of each defined function, one more entry at the end. */
+  readonly functionEdits: Int32Array;
+  readonly segmentCost: IntList;
+  /** The owner that pays for a segment unless it is cut out, or -1 for a segment with a check of its own. */
+  readonly segmentOwner: IntList;
+  /** First segment of each defined function (its entry), one more entry at the end. */
+  readonly functionSegments: Int32Array;
+  /** Direct calls to defined functions: segment and callee. */
+  readonly callSegment: IntList;
+  readonly callCallee: IntList;
+  readonly functionCalls: Int32Array;
+  /** Offset of the first instruction of each body, number of local groups, and number of locals with parameters. */
+  readonly codeStart: Int32Array;
+  readonly groupCount: Int32Array;
+  readonly groupsStart: Int32Array;
+  readonly localCount: Int32Array;
+  /** 1 for each body that uses an inline sequence, which needs temporaries. */
+  readonly usesInline: Uint8Array;
+  /** Branches and merges of each body: with the locals, what compiling it costs. */
+  readonly branchCount: Int32Array;
+}
+
+const BLOCK = 0;
+const LOOP = 1;
+const IF = 2;
+const ELSE = 3;
+const TRY = 4;
+const CATCH = 5;
+const CATCH_ALL = 6;
+const TRY_TABLE = 7;
+
+// How many LEB128 bytes or fixed bytes follow an opcode that needs no further thought; 255 marks the others.
+const SPECIAL = 255;
+const PLAIN_TABLE = new Uint8Array(256).fill(SPECIAL);
+for (let code = 0x45; code <= 0xbf; code++) PLAIN_TABLE[code] = 0;
+PLAIN_TABLE[0x1a] = 0;
+PLAIN_TABLE[0x1b] = 0;
+PLAIN_TABLE[0xd1] = 0;
+PLAIN_TABLE[0xd3] = 0;
+PLAIN_TABLE[0xd4] = 0;
+
+/** Scans all bodies of a module; adds what it meets to `module.features`, `module.hazards` and `module.reachable`. */
+export function scanBodies(module: ParsedModule, options: ScanOptions): ScanResult {
+  return new Scanner(module, options).run();
+}
+
+class Scanner {
+  readonly #module: ParsedModule;
+  readonly #options: ScanOptions;
+  readonly #reader: ByteReader;
+  readonly #result: ScanResult;
+  /** (parameters + results) of each type, in cost units of moved values. */
+  readonly #typeMoves: Int32Array;
+  readonly #typeParams: Int32Array;
+  readonly #typeResults: Int32Array;
+
+  // control frames
+  #frameKind = new Uint8Array(256);
+  #frameOwner = new Int32Array(256);
+  #frameMoves = new Int32Array(256);
+  #frameDead = new Uint8Array(256);
+  #frameTargeted = new Uint8Array(256);
+  #depth = 0;
+
+  // the open segment
+  #owner = 0;
+  #cost = 0;
+  #start = 0;
+  #own = -1;
+  #firstEdit = 0;
+  #firstCall = 0;
+  #dead = false;
+  #branches = 0;
+  #bodyIndex = 0;
+  /** Cost that each owner pays for others, by segment. */
+  readonly #merged = new IntList();
+
+  constructor(module: ParsedModule, options: ScanOptions) {
+    this.#module = module;
+    this.#options = options;
+    this.#reader = new ByteReader(module.bytes, module.source);
+    const count = module.bodies.length / 2;
+    this.#result = {
+      editPosition: new IntList(),
+      editEnd: new IntList(),
+      editKind: new IntList(),
+      editArgument: new IntList(),
+      functionEdits: new Int32Array(count + 1),
+      segmentCost: new IntList(),
+      segmentOwner: new IntList(),
+      functionSegments: new Int32Array(count + 1),
+      callSegment: new IntList(),
+      callCallee: new IntList(),
+      functionCalls: new Int32Array(count + 1),
+      codeStart: new Int32Array(count),
+      groupCount: new Int32Array(count),
+      groupsStart: new Int32Array(count),
+      localCount: new Int32Array(count),
+      usesInline: new Uint8Array(count),
+      branchCount: new Int32Array(count),
+    };
+    const { types } = module;
+    this.#typeMoves = new Int32Array(types.length);
+    this.#typeParams = new Int32Array(types.length);
+    this.#typeResults = new Int32Array(types.length);
+    for (const [index, type] of types.entries()) {
+      if (type.kind !== "function") continue;
+      this.#typeParams[index] = Math.floor(type.params.length * COST.movedValue);
+      this.#typeResults[index] = Math.floor(type.results.length * COST.movedValue);
+      this.#typeMoves[index] = Math.floor((type.params.length + type.results.length) * COST.movedValue);
+    }
+  }
+
+  run(): ScanResult {
+    const result = this.#result;
+    const { bodies, importedFunctions } = this.#module;
+    const count = bodies.length / 2;
+    for (let index = 0; index < count; index++) {
+      result.functionEdits[index] = result.editPosition.length;
+      result.functionSegments[index] = result.segmentCost.length;
+      result.functionCalls[index] = result.callSegment.length;
+      this.#body(index, importedFunctions + index, bodies[index * 2] as number, bodies[index * 2 + 1] as number);
+      result.branchCount[index] = this.#branches;
+    }
+    result.functionEdits[count] = result.editPosition.length;
+    result.functionSegments[count] = result.segmentCost.length;
+    result.functionCalls[count] = result.callSegment.length;
+    return result;
+  }
+
+  #edit(kind: number, position: number, end: number, argument: number): void {
+    const { editPosition, editEnd, editKind, editArgument } = this.#result;
+    editPosition.push(position);
+    editEnd.push(end);
+    editKind.push(kind);
+    editArgument.push(argument);
+  }
+
+  /** Makes a segment; its check stands before the edits that were noted since it began. */
+  #segment(cost: number, owner: number): number {
+    const { editPosition, editEnd, editKind, editArgument, segmentCost, segmentOwner } = this.#result;
+    const segment = segmentCost.push(cost);
+    segmentOwner.push(owner);
+    this.#merged.push(0);
+    editPosition.insert(this.#firstEdit, this.#start);
+    editEnd.insert(this.#firstEdit, this.#start);
+    editKind.insert(this.#firstEdit, EDIT.check);
+    editArgument.insert(this.#firstEdit, segment);
+    return segment;
+  }
+
+  #open(position: number): void {
+    this.#start = position;
+    this.#cost = 0;
+    this.#own = -1;
+    this.#firstEdit = this.#result.editPosition.length;
+    this.#firstCall = this.#result.callSegment.length;
+  }
+
+  /** Begins a segment that has a check whatever it costs: a function's entry or a loop's head. */
+  #openOwner(position: number): void {
+    this.#open(position);
+    this.#own = this.#segment(0, -1);
+    this.#owner = this.#own;
+  }
+
+  /** Ends the open segment and decides who pays for it. */
+  #close(): void {
+    const { segmentCost, callSegment } = this.#result;
+    const cost = this.#cost;
+    if (this.#own >= 0) {
+      (segmentCost.data[this.#own] as number) += cost;
+      this.#attachCalls(this.#own);
+      return;
+    }
+    const owner = this.#owner;
+    const calls = callSegment.length > this.#firstCall;
+    if (cost === 0 && !calls) return;
+    const merged = this.#merged.get(owner) + cost;
+    if (merged <= MERGE_COST) {
+      this.#merged.data[owner] = merged;
+      if (calls) this.#attachCalls(this.#segment(cost, owner));
+      else (segmentCost.data[owner] as number) += cost;
+      return;
+    }
+    const segment = this.#segment(cost, -1);
+    this.#attachCalls(segment);
+    this.#owner = segment;
+  }
+
+  #attachCalls(segment: number): void {
+    const { callSegment } = this.#result;
+    for (let call = this.#firstCall; call < callSegment.length; call++) callSegment.data[call] = segment;
+  }
+
+  #boundary(position: number): void {
+    this.#close();
+    this.#open(position);
+  }
+
+  #charge(units: number): void {
+    if (!this.#dead) this.#cost += units;
+  }
+
+  #push(kind: number, moves: number): void {
+    if (this.#depth === this.#frameKind.length) this.#growFrames();
+    const depth = this.#depth++;
+    this.#frameKind[depth] = kind;
+    this.#frameOwner[depth] = this.#owner;
+    this.#frameMoves[depth] = moves;
+    this.#frameDead[depth] = this.#dead ? 1 : 0;
+    this.#frameTargeted[depth] = 0;
+  }
+
+  #growFrames(): void {
+    const size = this.#frameKind.length * 2;
+    const bytes = (old: Uint8Array): Uint8Array<ArrayBuffer> => {
+      const next = new Uint8Array(size);
+      next.set(old);
+      return next;
+    };
+    const ints = (old: Int32Array): Int32Array<ArrayBuffer> => {
+      const next = new Int32Array(size);
+      next.set(old);
+      return next;
+    };
+    this.#frameKind = bytes(this.#frameKind);
+    this.#frameDead = bytes(this.#frameDead);
+    this.#frameTargeted = bytes(this.#frameTargeted);
+    this.#frameOwner = ints(this.#frameOwner);
+    this.#frameMoves = ints(this.#frameMoves);
+  }
+
+  /** Notes a branch to a label and returns what its values cost to move. */
+  #label(at: number): number {
+    const label = this.#reader.u32();
+    if (label >= this.#depth) this.#reader.fail(`label ${label} is out of range (there are ${this.#depth})`, at);
+    const frame = this.#depth - 1 - label;
+    this.#frameTargeted[frame] = 1;
+    this.#branches++;
+    return this.#frameMoves[frame] as number;
+  }
+
+  #kill(position: number): void {
+    this.#boundary(position);
+    this.#dead = true;
+  }
+
+  /** Reads a block type; the result is its type index, -1 for none and -2 for one value. */
+  #blockType(): number {
+    const reader = this.#reader;
+    const { bytes } = reader;
+    const first = bytes[reader.position] as number;
+    if (first === 0x40) {
+      reader.position++;
+      return -1;
+    }
+    if (first >= 0x7b && first <= 0x7f) {
+      reader.position++;
+      return -2;
+    }
+    const { types, features } = this.#module;
+    if (first >= 0x40 && first < 0x80) {
+      readValueType(reader, types.length, features);
+      return -2;
+    }
+    const at = reader.position;
+    const index = reader.s33();
+    if (index < 0 || index >= types.length || types[index]?.kind !== "function") reader.fail(`block type ${index} is not a function type`, at);
+    features.add("multi-value");
+    return index;
+  }
+
+  #pushBlock(kind: number): void {
+    const type = this.#blockType();
+    const moves = type < 0 ? 0 : ((kind === LOOP ? this.#typeParams[type] : this.#typeResults[type]) as number);
+    if (type >= 0) this.#charge(this.#typeMoves[type] as number);
+    this.#push(kind, moves);
+  }
+
+  #index(what: string, count: number): number {
+    const reader = this.#reader;
+    const at = reader.position;
+    const index = reader.u32();
+    if (index >= count) reader.fail(`${what} index ${index} is out of range (there are ${count})`, at);
+    return index;
+  }
+
+  #typeIndex(): number {
+    return this.#index("type", this.#module.types.length);
+  }
+
+  #memoryIndex(): number {
+    return this.#index("memory", this.#module.memories.length);
+  }
+
+  #tableIndex(): number {
+    return this.#index("table", this.#module.tables.length);
+  }
+
+  #functionTypeIndex(): number {
+    const at = this.#reader.position;
+    const index = this.#typeIndex();
+    if (this.#module.types[index]?.kind !== "function") this.#reader.fail(`type ${index} is not a function type`, at);
+    return index;
+  }
+
+  #memoryArgument(): void {
+    const reader = this.#reader;
+    const at = reader.position;
+    const align = reader.u32();
+    if (align >= 0x40) {
+      if (align >= 0x80) reader.fail("alignment is too large", at);
+      this.#memoryIndex();
+    } else if (this.#module.memories.length === 0) reader.fail("memory access without a memory", at);
+    reader.skipLeb(10);
+  }
+
+  #locals(body: number, functionIndex: number): number {
+    const reader = this.#reader;
+    const result = this.#result;
+    const type = this.#module.types[this.#module.functionTypes[functionIndex] as number];
+    let total = type?.kind === "function" ? type.params.length : 0;
+    const params = total;
+    const groups = reader.count("local groups");
+    result.groupCount[body] = groups;
+    result.groupsStart[body] = reader.position;
+    for (let group = 0; group < groups; group++) {
+      const at = reader.position;
+      total += reader.u32();
+      if (total > ENGINE_LIMITS.locals) reader.fail(`function ${functionIndex} has more than ${ENGINE_LIMITS.locals} locals`, at);
+      const code = reader.bytes[reader.position] as number;
+      if (code >= 0x7b && code <= 0x7f && reader.position < reader.end) {
+        reader.position++;
+        if (code === 0x7b) this.#module.features.add("simd");
+      } else readValueType(reader, this.#module.types.length, this.#module.features);
+    }
+    result.localCount[body] = total;
+    result.codeStart[body] = reader.position;
+    this.#cost += Math.floor((total - params) * COST.local);
+    return total;
+  }
+
+  #body(body: number, functionIndex: number, start: number, end: number): void {
+    const module = this.#module;
+    const reader = this.#reader;
+    const { bytes } = reader;
+    reader.position = start;
+    reader.end = end;
+    this.#bodyIndex = body;
+    this.#depth = 0;
+    this.#dead = false;
+    this.#branches = 0;
+    this.#cost = 0;
+    const localCount = this.#locals(body, functionIndex);
+    const localsCost = this.#cost;
+    this.#openOwner(reader.position);
+    this.#cost = localsCost;
+    const resultType = module.types[module.functionTypes[functionIndex] as number];
+    this.#push(BLOCK, resultType?.kind === "function" ? Math.floor(resultType.results.length * COST.movedValue) : 0);
+    const globalCount = module.globals.length;
+
+    while (this.#depth > 0) {
+      const at = reader.position;
+      if (at >= end) reader.fail(`function ${functionIndex} ends inside a block`, end);
+      if (this.#cost > SEGMENT_COST) this.#boundary(at);
+      const code = bytes[at] as number;
+      reader.position = at + 1;
+      if (PLAIN_TABLE[code] === 0) {
+        if (!this.#dead) this.#cost++;
+        continue;
+      }
+      if (code >= 0x20 && code <= 0x22) {
+        // local.get, local.set, local.tee: nearly half of all instructions.
+        let index = bytes[at + 1] as number;
+        if (index < 0x80 && at + 1 < end) reader.position = at + 2;
+        else index = reader.u32();
+        if (index >= localCount) reader.fail(`local index ${index} is out of range (there are ${localCount})`, at + 1);
+        if (!this.#dead) this.#cost++;
+        continue;
+      }
+      if (code === 0x41) {
+        if ((bytes[at + 1] as number) < 0x80 && at + 1 < end) reader.position = at + 2;
+        else reader.skipLeb(5);
+        if (!this.#dead) this.#cost++;
+        continue;
+      }
+      if (code >= 0x28 && code <= 0x3e) {
+        const align = bytes[at + 1] as number;
+        const offset = bytes[at + 2] as number;
+        if (align < 0x40 && offset < 0x80 && at + 2 < end && module.memories.length > 0) reader.position = at + 3;
+        else this.#memoryArgument();
+        if (!this.#dead) this.#cost++;
+        continue;
+      }
+      if (code === 0x23 || code === 0x24) {
+        this.#index("global", globalCount);
+        this.#charge(1);
+        continue;
+      }
+      this.#control(code, at);
+    }
+    if (reader.position !== end) reader.fail(`function ${functionIndex} has bytes after its end`);
+  }
+
+  #control(code: number, at: number): void {
+    const reader = this.#reader;
+    const module = this.#module;
+    switch (code) {
+      case 0x00: // unreachable
+        this.#charge(1);
+        return this.#kill(reader.position);
+      case 0x01: // nop
+        return;
+      case 0x02: // block
+        return this.#pushBlock(BLOCK);
+      case 0x03: // loop
+        this.#branches++;
+        this.#close();
+        this.#pushBlock(LOOP);
+        this.#openOwner(reader.position);
+        this.#charge((this.#frameMoves[this.#depth - 1] as number) + 1);
+        return;
+      case 0x04: // if
+        this.#charge(1);
+        this.#branches++;
+        this.#close();
+        this.#pushBlock(IF);
+        return this.#open(reader.position);
+      case 0x05: // else
+        return this.#alternative(at, "else", ELSE, (kind) => kind === IF);
+      case 0x06: // try
+        module.features.add("exception-handling-legacy");
+        this.#branches++;
+        return this.#pushBlock(TRY);
+      case 0x07: // catch
+        this.#index("tag", module.tags.length);
+        return this.#alternative(at, "catch", CATCH, (kind) => kind === TRY || kind === CATCH);
+      case 0x19: // catch_all
+        return this.#alternative(at, "catch_all", CATCH_ALL, (kind) => kind === TRY || kind === CATCH);
+      case 0x18: // delegate
+        if (this.#frameKind[this.#depth - 1] !== TRY) reader.fail("delegate without try", at);
+        this.#delegate();
+        return this.#end(false);
+      case 0x08: // throw
+        this.#index("tag", module.tags.length);
+        this.#charge(COST.throw);
+        return this.#kill(reader.position);
+      case 0x09: // rethrow
+        this.#label(reader.position);
+        this.#charge(COST.throw);
+        return this.#kill(reader.position);
+      case 0x0a: // throw_ref
+        module.features.add("exception-handling");
+        this.#charge(COST.throw);
+        return this.#kill(reader.position);
+      case 0x0b: // end
+        return this.#end(true);
+      case 0x0c: // br
+        this.#charge(1 + this.#label(reader.position));
+        return this.#kill(reader.position);
+      case 0x0d: // br_if
+      case 0xd5: // br_on_null
+      case 0xd6: // br_on_non_null
+        this.#charge(1 + this.#label(reader.position));
+        if (code !== 0x0d) module.features.add("typed-function-references");
+        return this.#boundary(reader.position);
+      case 0x0e: // br_table
+        return this.#branchTable(at);
+      case 0x0f: // return
+        this.#branches++;
+        this.#charge(1 + (this.#frameMoves[0] as number));
+        return this.#kill(reader.position);
+      case 0x10: // call
+        return this.#call(at, false);
+      case 0x12: // return_call
+        module.features.add("tail-call");
+        this.#call(at, true);
+        return this.#kill(reader.position);
+      case 0x11: // call_indirect
+      case 0x13: // return_call_indirect
+        this.#charge(COST.call + (this.#typeMoves[this.#functionTypeIndex()] as number));
+        this.#tableIndex();
+        if (code === 0x11) return;
+        module.features.add("tail-call");
+        return this.#kill(reader.position);
+      case 0x14: // call_ref
+      case 0x15: // return_call_ref
+        module.features.add("typed-function-references");
+        this.#charge(COST.call + (this.#typeMoves[this.#functionTypeIndex()] as number));
+        if (code === 0x14) return;
+        module.features.add("tail-call");
+        return this.#kill(reader.position);
+      case 0x1c: // select with types
+        for (let left = reader.count("types of select"); left > 0; left--) this.#valueType();
+        return this.#charge(1);
+      case 0x1f: // try_table
+        return this.#tryTable();
+      case 0x25: // table.get
+      case 0x26: // table.set
+        this.#tableIndex();
+        module.features.add("reference-types");
+        return this.#charge(code === 0x25 ? 2 : COST.reference);
+      case 0x3f: // memory.size
+        this.#memoryIndex();
+        return this.#charge(1);
+      case 0x40: // memory.grow
+        return this.#helper("memory.grow", at, this.#memoryIndex(), 0);
+      case 0x42: // i64.const
+        reader.skipLeb(10);
+        return this.#charge(1);
+      case 0x43: // f32.const
+        reader.take(4);
+        return this.#charge(1);
+      case 0x44: // f64.const
+        reader.take(8);
+        return this.#charge(1);
+      case 0xc0: // sign extension
+      case 0xc1:
+      case 0xc2:
+      case 0xc3:
+      case 0xc4:
+        module.features.add("sign-extension");
+        return this.#charge(1);
+      case 0xd0: // ref.null
+        module.features.add("reference-types");
+        readHeapType(reader, module.types.length, module.features);
+        return this.#charge(1);
+      case 0xd2: // ref.func
+        return this.#functionReference();
+      case 0xfb:
+        return this.#heap(at);
+      case 0xfc:
+        return this.#bulk(at);
+      case 0xfd:
+        return this.#simd(at);
+      case 0xfe:
+        return this.#atomic(at);
+      default:
+        reader.unsupported(`instruction 0x${code.toString(16)}`, at);
+    }
+  }
+
+  #valueType(): ValueType {
+    return readValueType(this.#reader, this.#module.types.length, this.#module.features);
+  }
+
+  #alternative(at: number, what: string, kind: number, fits: (frame: number) => boolean): void {
+    const frame = this.#depth - 1;
+    if (!fits(this.#frameKind[frame] as number)) this.#reader.fail(`${what} without its block`, at);
+    this.#branches++;
+    this.#close();
+    this.#frameKind[frame] = kind;
+    this.#owner = this.#frameOwner[frame] as number;
+    this.#dead = this.#frameDead[frame] === 1;
+    this.#open(this.#reader.position);
+  }
+
+  #delegate(): void {
+    // The label counts from outside the try block; delegating to the function's own frame rethrows to the caller.
+    const reader = this.#reader;
+    const at = reader.position;
+    const label = reader.u32();
+    if (label >= this.#depth - 1) reader.fail(`label ${label} is out of range (there are ${this.#depth - 1})`, at);
+  }
+
+  #end(plain: boolean): void {
+    const frame = this.#depth - 1;
+    const kind = this.#frameKind[frame] as number;
+    this.#depth = frame;
+    // Nothing branches to the end of this block: the straight run goes on.
+    if (plain && (kind === BLOCK || kind === TRY_TABLE) && this.#frameTargeted[frame] === 0 && !this.#dead && frame > 0) return;
+    this.#branches++;
+    this.#close();
+    this.#owner = this.#frameOwner[frame] as number;
+    this.#dead = this.#frameDead[frame] === 1;
+    this.#open(this.#reader.position);
+  }
+
+  #branchTable(at: number): void {
+    const reader = this.#reader;
+    const count = reader.count("branch targets");
+    if (count > ENGINE_LIMITS.branchTable) reader.fail(`br_table has ${count} targets, at most ${ENGINE_LIMITS.branchTable} are allowed`, at);
+    let moves = 0;
+    for (let left = count; left >= 0; left--) moves = Math.max(moves, this.#label(reader.position));
+    this.#charge(2 + moves);
+    this.#kill(reader.position);
+  }
+
+  #call(at: number, tail: boolean): void {
+    const reader = this.#reader;
+    const module = this.#module;
+    const operand = reader.position;
+    const callee = this.#index("function", module.functionTypes.length);
+    this.#charge(COST.call + (this.#typeMoves[module.functionTypes[callee] as number] as number));
+    if (callee >= module.importedFunctions) {
+      if (this.#dead) return;
+      this.#result.callSegment.push(-1);
+      this.#result.callCallee.push(callee);
+      // A callee may add up to UNCHECKED_COST later; long rows of calls are split early to bound the sum.
+      this.#cost += 1;
+      return;
+    }
+    const stand = this.#options.imported[callee] as ImportedCall;
+    this.#charge(stand.cost);
+    if (stand.inline !== undefined && !tail) {
+      this.#edit(EDIT.inline, at, reader.position, stand.inline);
+      this.#result.usesInline[this.#bodyIndex] = 1;
+    } else this.#edit(EDIT.index, operand, reader.position, stand.target);
+  }
+
+  #functionReference(): void {
+    const reader = this.#reader;
+    const module = this.#module;
+    const operand = reader.position;
+    const index = this.#index("function", module.functionTypes.length);
+    module.features.add("reference-types");
+    module.reachable[index] = 1;
+    this.#charge(COST.reference);
+    if (index < module.importedFunctions) this.#edit(EDIT.index, operand, reader.position, (this.#options.imported[index] as ImportedCall).target);
+  }
+
+  #helper(kind: HelperKind, at: number, first: number, second: number): void {
+    this.#charge(COST.call + COST.bulk);
+    this.#edit(EDIT.call, at, this.#reader.position, this.#options.helper(kind, first, second));
+  }
+
+  #tryTable(): void {
+    const reader = this.#reader;
+    const module = this.#module;
+    module.features.add("exception-handling");
+    this.#branches++;
+    const type = this.#blockType();
+    for (let left = reader.count("catch clauses"); left > 0; left--) {
+      const at = reader.position;
+      const clause = reader.byte();
+      if (clause > 3) reader.unsupported(`catch clause ${clause}`, at);
+      if (clause < 2) this.#index("tag", module.tags.length);
+      this.#label(reader.position);
+    }
+    if (type >= 0) this.#charge(this.#typeMoves[type] as number);
+    this.#push(TRY_TABLE, type < 0 ? 0 : (this.#typeResults[type] as number));
+  }
+
+  #arrayCharge(at: number): void {
+    this.#edit(EDIT.insertCall, at, at, this.#options.helper("array.charge", 0, 0));
+  }
+
+  #heapAllocation(at: number): void {
+    this.#charge(COST.reference);
+    if (!this.#module.hazards.some((hazard) => hazard.kind === "gc-heap")) {
+      this.#module.hazards.push({ kind: "gc-heap", what: "an allocation of a struct or array", offset: at });
+    }
+  }
+
+  /** Instructions of the garbage collection proposal, prefix 0xfb. */
+  #heap(at: number): void {
+    const reader = this.#reader;
+    const module = this.#module;
+    module.features.add("gc");
+    const code = reader.u32();
+    switch (code) {
+      case 0: // struct.new
+      case 1: // struct.new_default
+      {
+        const type = module.types[this.#typeIndex()];
+        this.#charge(Math.floor((type?.kind === "struct" ? type.fields.length : 0) * COST.movedValue));
+        return this.#heapAllocation(at);
+      }
+      case 2: // struct.get, get_s, get_u, set
+      case 3:
+      case 4:
+      case 5:
+        this.#typeIndex();
+        reader.u32();
+        return this.#charge(1);
+      case 6: // array.new
+      case 7: // array.new_default
+        this.#typeIndex();
+        this.#arrayCharge(at);
+        return this.#heapAllocation(at);
+      case 8: // array.new_fixed
+        this.#typeIndex();
+        this.#charge(Math.floor(reader.u32() * COST.movedValue));
+        return this.#heapAllocation(at);
+      case 9: // array.new_data
+        this.#typeIndex();
+        this.#index("data segment", this.#module.dataCount ?? 0);
+        this.#arrayCharge(at);
+        return this.#heapAllocation(at);
+      case 10: // array.new_elem
+        this.#typeIndex();
+        this.#index("element segment", module.elementSegments);
+        this.#arrayCharge(at);
+        return this.#heapAllocation(at);
+      case 11: // array.get, get_s, get_u, set
+      case 12:
+      case 13:
+      case 14:
+        this.#typeIndex();
+        return this.#charge(1);
+      case 15: // array.len
+        return this.#charge(1);
+      case 16: // array.fill
+        this.#typeIndex();
+        this.#arrayCharge(at);
+        return this.#charge(COST.bulk);
+      case 17: // array.copy
+        this.#typeIndex();
+        this.#typeIndex();
+        this.#arrayCharge(at);
+        return this.#charge(COST.bulk);
+      case 18: // array.init_data
+        this.#typeIndex();
+        this.#index("data segment", this.#module.dataCount ?? 0);
+        this.#arrayCharge(at);
+        return this.#charge(COST.bulk);
+      case 19: // array.init_elem
+        this.#typeIndex();
+        this.#index("element segment", module.elementSegments);
+        this.#arrayCharge(at);
+        return this.#charge(COST.bulk);
+      case 20: // ref.test, ref.cast
+      case 21:
+      case 22:
+      case 23:
+        readHeapType(reader, module.types.length, module.features);
+        return this.#charge(4);
+      case 24: // br_on_cast, br_on_cast_fail
+      case 25:
+        reader.byte();
+        this.#charge(4 + this.#label(reader.position));
+        readHeapType(reader, module.types.length, module.features);
+        readHeapType(reader, module.types.length, module.features);
+        return this.#boundary(reader.position);
+      case 26: // any.convert_extern, extern.convert_any, ref.i31, i31.get_s, i31.get_u
+      case 27:
+      case 28:
+      case 29:
+      case 30:
+        return this.#charge(1);
+      default:
+        reader.unsupported(`instruction 0xfb ${code}`, at);
+    }
+  }
+
+  /** Saturating conversions and bulk operations, prefix 0xfc. */
+  #bulk(at: number): void {
+    const reader = this.#reader;
+    const { features } = this.#module;
+    const code = reader.u32();
+    if (code < 8) {
+      features.add("saturating-float-to-int");
+      return this.#charge(1);
+    }
+    features.add("bulk-memory");
+    switch (code) {
+      case 8: {
+        const segment = this.#index("data segment", this.#module.dataCount ?? 0);
+        return this.#helper("memory.init", at, segment, this.#memoryIndex());
+      }
+      case 9:
+        this.#index("data segment", this.#module.dataCount ?? 0);
+        return this.#charge(1);
+      case 10: {
+        const to = this.#memoryIndex();
+        return this.#helper("memory.copy", at, to, this.#memoryIndex());
+      }
+      case 11:
+        return this.#helper("memory.fill", at, this.#memoryIndex(), 0);
+      case 12: {
+        const segment = this.#index("element segment", this.#module.elementSegments);
+        return this.#helper("table.init", at, segment, this.#tableIndex());
+      }
+      case 13:
+        this.#index("element segment", this.#module.elementSegments);
+        return this.#charge(1);
+      case 14: {
+        const to = this.#tableIndex();
+        return this.#helper("table.copy", at, to, this.#tableIndex());
+      }
+      case 15:
+        return this.#helper("table.grow", at, this.#tableIndex(), 0);
+      case 16:
+        this.#tableIndex();
+        return this.#charge(1);
+      case 17:
+        return this.#helper("table.fill", at, this.#tableIndex(), 0);
+      default:
+        reader.unsupported(`instruction 0xfc ${code}`, at);
+    }
+  }
+
+  /** Vector instructions, prefix 0xfd. */
+  #simd(at: number): void {
+    const reader = this.#reader;
+    const code = reader.u32();
+    this.#module.features.add("simd");
+    if (code > 0x113) reader.unsupported(`instruction 0xfd ${code}`, at);
+    if (code > 0xff) this.#module.features.add("relaxed-simd");
+    if (code <= 11 || code === 92 || code === 93) this.#memoryArgument();
+    else if (code === 12 || code === 13) reader.take(16);
+    else if (code >= 21 && code <= 34) reader.byte();
+    else if (code >= 84 && code <= 91) {
+      this.#memoryArgument();
+      reader.byte();
+    }
+    this.#charge(1);
+  }
+
+  /** Atomic instructions, prefix 0xfe; waiting would block the thread, so it is a hazard like a shared memory. */
+  #atomic(at: number): void {
+    const reader = this.#reader;
+    const { features, hazards } = this.#module;
+    features.add("threads");
+    const code = reader.u32();
+    if (code === 3) reader.byte();
+    else if (code <= 2 || (code >= 0x10 && code <= 0x4e)) {
+      if (code === 1 || code === 2) hazards.push({ kind: "shared-memory", what: "an atomic wait", offset: at });
+      this.#memoryArgument();
+    } else reader.unsupported(`instruction 0xfe ${code}`, at);
+    this.#charge(4);
+  }
+}
