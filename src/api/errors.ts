@@ -20,15 +20,24 @@ export const ERRORS = {
   // reading a module
   MORTISE_NOT_WASM: entry(422, `Cannot read {source}: it starts with {found}, not with the WebAssembly magic "\\0asm"`),
   MORTISE_WASM_TEXT: entry(422, "Cannot read {source}: it is WebAssembly text; assemble it to a binary first, for example with wat2wasm"),
-  MORTISE_WASM_COMPONENT: entry(422, "Cannot read {source}: it is a WebAssembly component; only core modules are supported, so build for wasm32-wasip1 or wasm32-unknown-unknown"),
+  MORTISE_WASM_COMPONENT: entry(
+    422,
+    "Cannot read {source}: it is a WebAssembly component; only core modules are supported, so build for wasm32-wasip1 or wasm32-unknown-unknown",
+  ),
   MORTISE_WASM_MALFORMED: entry(422, "Cannot read {source}: {reason} at byte {offset}"),
   MORTISE_WASM_INVALID: entry(422, "Cannot compile {source}: the engine rejects it: {reason}"),
   MORTISE_WASM_UNSUPPORTED: entry(422, "Cannot read {source}: {reason} at byte {offset} is not supported"),
   // policies over valid modules
   MORTISE_WASM_TOO_LARGE: policy("Cannot instrument {source}: {what} would be {size} after rewriting, but the engine accepts at most {limit}"),
-  MORTISE_FUNCTION_TOO_LARGE: policy("Cannot run {source} in this thread: compiling function {index} ({what} {size}, limit {limit}) could stop the event loop; split the function, compile with -Os, or raise limits.{option}"),
-  MORTISE_SHARED_MEMORY: policy("Cannot run {source} in this thread: {what} at byte {offset} could block the event loop; build the plugin without threads"),
-  MORTISE_GC_HEAP: policy("Cannot run {source} in this thread: {what} at byte {offset} uses the garbage-collected heap, which has no limit inside a process"),
+  MORTISE_FUNCTION_TOO_LARGE: policy(
+    "Cannot run {source} in this thread: compiling function {index} ({what} {size}, limit {limit}) could stop the event loop; split the function, compile with -Os, or raise limits.{option}",
+  ),
+  MORTISE_SHARED_MEMORY: policy(
+    "Cannot run {source} in this thread: {what} at byte {offset} could block the event loop; build the plugin without threads",
+  ),
+  MORTISE_GC_HEAP: policy(
+    "Cannot run {source} in this thread: {what} at byte {offset} uses the garbage-collected heap, which has no limit inside a process",
+  ),
   MORTISE_TOO_MANY_MEMORIES: policy("Cannot run {source}: it has {count} memories, but at most {limit} are allowed"),
   MORTISE_TOO_MANY_TABLES: policy("Cannot run {source}: it has {count} tables, but at most {limit} are allowed"),
   // loading a plugin
@@ -42,31 +51,38 @@ export const ERRORS = {
   MORTISE_INSTANCE_FAILED: entry(503, `Cannot create an instance of plugin "{plugin}": {reason}`),
   // calling a plugin
   MORTISE_UNKNOWN_FUNCTION: entry(404, `Cannot call function "{function}" of plugin "{plugin}": there is no such export{hint}`),
-  MORTISE_BAD_SIGNATURE: entry(422, `Cannot call function "{function}" of plugin "{plugin}": its type is {found}, but a plugin function has no parameters and returns nothing or an i32`),
+  MORTISE_BAD_SIGNATURE: entry(
+    422,
+    `Cannot call function "{function}" of plugin "{plugin}": its type is {found}, but a plugin function has no parameters and returns nothing or an i32`,
+  ),
   MORTISE_INVALID_INPUT: entry(400, `Cannot call ${WHO}: the input is {found} but must be a string, bytes or nothing`),
   MORTISE_INPUT_LIMIT: entry(413, `Cannot call ${WHO}: the input has {size} bytes, but with limits.memoryBytes at {limit} it does not fit`),
   MORTISE_REENTRANT: entry(409, `Cannot call ${WHO}: the plugin is running "{running}"; use call, which waits for its turn`),
   MORTISE_CLOSED: entry(409, `Cannot call ${WHO}: the plugin is closed`),
-  MORTISE_ABORTED: entry(499, `Stopped {where}${WHO}: the caller aborted it`),
-  MORTISE_TIMEOUT: entry(504, `Stopped {where}${WHO}: it ran past its deadline of {limit} ms`),
-  MORTISE_FUEL: entry(504, `Stopped {where}${WHO}: it used up its fuel of {limit} units`),
-  MORTISE_MEMORY_LIMIT: entry(507, `Stopped {where}${WHO}: it asked for more memory than the {limit} bytes it may have`),
-  MORTISE_TABLE_LIMIT: entry(507, `Stopped {where}${WHO}: it asked for more than the {limit} table entries it may have`),
-  MORTISE_STACK_OVERFLOW: entry(500, `Stopped {where}${WHO}: it exhausted the call stack`),
-  MORTISE_TRAP: entry(500, `Stopped {where}${WHO}: it trapped: {reason}`),
-  MORTISE_UNCAUGHT_EXCEPTION: entry(500, `Stopped {where}${WHO}: it threw a WebAssembly exception that nothing caught`),
-  MORTISE_EXIT: entry(500, `Stopped {where}${WHO}: it exited with code {exitCode}`),
+  MORTISE_ABORTED: entry(499, `Stopped ${WHO}: the caller aborted it`),
+  MORTISE_TIMEOUT: entry(504, `Stopped ${WHO}: it ran past its deadline of {limit} ms`),
+  MORTISE_FUEL: entry(504, `Stopped ${WHO}: it used up its fuel of {limit} units`),
+  MORTISE_MEMORY_LIMIT: entry(507, `Stopped ${WHO}: it asked for more memory than the {limit} bytes it may have`),
+  MORTISE_TABLE_LIMIT: entry(507, `Stopped ${WHO}: it asked for more than the {limit} table entries it may have`),
+  MORTISE_STACK_OVERFLOW: entry(500, `Stopped ${WHO}: it exhausted the call stack`),
+  MORTISE_TRAP: entry(500, `Stopped ${WHO}: it trapped: {reason}`),
+  MORTISE_UNCAUGHT_EXCEPTION: entry(500, `Stopped ${WHO}: it threw a WebAssembly exception that nothing caught`),
+  MORTISE_EXIT: entry(500, `Stopped ${WHO}: it exited with code {exitCode}`),
   MORTISE_GUEST_ERROR: entry(502, `Failed in ${WHO}: {reason}`),
   MORTISE_RETURN_CODE: entry(502, `Failed in ${WHO}: it returned the non-zero code {returnCode}`),
   MORTISE_BAD_POINTER: entry(502, `Failed in ${WHO}: {what} of {size} bytes at address {address} lies outside the plugin's memory`),
   MORTISE_OUTPUT_LIMIT: entry(502, `Failed in ${WHO}: its output has {size} bytes, but limits.outputBytes allows {limit}`),
   MORTISE_BAD_TEXT: entry(502, `Failed in ${WHO}: {what} is not valid UTF-8`),
   MORTISE_BAD_JSON: entry(502, `Failed in ${WHO}: its output is not JSON: {reason}`),
-  MORTISE_VAR_LIMIT: entry(507, `Stopped {where}${WHO}: setting variable "{name}" would need {size} bytes in all, but limits.varBytes allows {limit}`),
-  MORTISE_PERMISSION: entry(403, `Stopped {where}${WHO}: {what} needs a permission that the plugin does not have`),
-  MORTISE_HOST_FUNCTION: entry(500, `Stopped {where}${WHO}: host function "{module}" "{name}" failed: {reason}`),
-  MORTISE_HOST_RESULT: entry(500, `Stopped {where}${WHO}: host function "{module}" "{name}" returned {found} but must return {wanted}`),
-  MORTISE_ASYNC_HOST_FUNCTION: entry(500, `Stopped {where}${WHO}: host function "{module}" "{name}" returned a promise, but it must return its result at once`),
+  MORTISE_LOG_LIMIT: entry(507, `Dropped log lines of ${WHO}: they passed the {limit} bytes that limits.logBytes allows a call`),
+  MORTISE_VAR_LIMIT: entry(507, `Stopped ${WHO}: setting variable "{name}" would need {size} bytes in all, but limits.varBytes allows {limit}`),
+  MORTISE_PERMISSION: entry(403, `Stopped ${WHO}: {what} needs a permission that the plugin does not have`),
+  MORTISE_HOST_FUNCTION: entry(500, `Stopped ${WHO}: host function "{module}" "{name}" failed: {reason}`),
+  MORTISE_HOST_RESULT: entry(500, `Stopped ${WHO}: host function "{module}" "{name}" returned {found} but must return {wanted}`),
+  MORTISE_ASYNC_HOST_FUNCTION: entry(
+    500,
+    `Stopped ${WHO}: host function "{module}" "{name}" returned a promise, but it must return its result at once`,
+  ),
   // command line
   MORTISE_USAGE: entry(400, "{reason}"),
   MORTISE_INTERNAL: entry(500, "{reason}; this is a defect of Mortise, please report it"),
@@ -82,9 +98,9 @@ const BRAND = Symbol.for("mortise.error");
 const MAX_VALUE_CHARS = 300;
 
 /** Makes guest-controlled text safe to print: control characters are escaped and the length is bounded. */
-export function printable(value: unknown): string {
+export function printable(value: unknown, maxChars: number = MAX_VALUE_CHARS): string {
   const text = typeof value === "string" ? value : String(value);
-  const short = text.length > MAX_VALUE_CHARS ? `${text.slice(0, MAX_VALUE_CHARS)}…` : text;
+  const short = text.length > maxChars ? `${text.slice(0, maxChars)}…` : text;
   // C0 and C1 controls, line separators and bidirectional overrides could forge log lines or rewrite a terminal.
   return short.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, (char) =>
     char === "\n" ? "\\n" : `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,

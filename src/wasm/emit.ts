@@ -243,7 +243,8 @@ class Emitter {
     if (temporaries) {
       const codeStart = scan.codeStart[body] as number;
       const locals = scan.localCount[body] as number;
-      if (locals + 3 > ENGINE_LIMITS.locals) this.#tooLarge(`the locals of function ${module.importedFunctions + body}`, locals + 3, ENGINE_LIMITS.locals);
+      if (locals + 3 > ENGINE_LIMITS.locals)
+        this.#tooLarge(`the locals of function ${module.importedFunctions + body}`, locals + 3, ENGINE_LIMITS.locals);
       const inline = scan.usesInline[body] === 1;
       this.#write(leb((scan.groupCount[body] as number) + (inline ? 2 : 1)));
       this.#copy(scan.groupsStart[body] as number, codeStart);

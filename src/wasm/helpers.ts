@@ -196,13 +196,24 @@ export class Helpers {
     length.greaterUnsigned(code);
     code.op("i32.eqz").if();
     charge(LENGTH);
-    code.get(TO).get(FROM).get(LENGTH).raw(...shape.instruction).op("return", "end");
+    code
+      .get(TO)
+      .get(FROM)
+      .get(LENGTH)
+      .raw(...shape.instruction)
+      .op("return", "end");
     wraps(TO, to, shape.to64);
     if (from !== undefined) {
       wraps(FROM, from, shape.from64 === true);
       code.op("i32.or");
     }
-    code.if().get(TO).get(FROM).get(LENGTH).raw(...shape.instruction).op("return", "end");
+    code
+      .if()
+      .get(TO)
+      .get(FROM)
+      .get(LENGTH)
+      .raw(...shape.instruction)
+      .op("return", "end");
     // Nothing of length zero at the far end: traps exactly if the whole range would.
     plusLength(TO, to, shape.to64);
     if (from === undefined) code.get(FROM);
@@ -233,9 +244,17 @@ export class Helpers {
       code.get(BACKWARDS).if();
       plusLength(TO, to, shape.to64);
       plusLength(FROM, from ?? to, shape.from64 === true);
-      code.get(PART).raw(...shape.instruction).br(1).op("end");
+      code
+        .get(PART)
+        .raw(...shape.instruction)
+        .br(1)
+        .op("end");
     }
-    code.get(TO).get(FROM).get(PART).raw(...shape.instruction);
+    code
+      .get(TO)
+      .get(FROM)
+      .get(PART)
+      .raw(...shape.instruction);
     const advance = (base: number, math: ReturnType<typeof arithmetic>, wide: boolean): void => {
       code.get(base).get(PART);
       if (wide && !shape.length64) code.op("i64.extend_i32_u");
@@ -320,7 +339,11 @@ export class Helpers {
     math.narrow(code);
     code.i32(COST.bulkEntry).op("i32.mul").i32(COST.grow).op("i32.add");
     this.#injection.chargeTop(code, UNITS);
-    code.get(VALUE).get(DELTA).raw(0xfc, 15, ...leb(table)).tee(RESULT);
+    code
+      .get(VALUE)
+      .get(DELTA)
+      .raw(0xfc, 15, ...leb(table))
+      .tee(RESULT);
     math.constant(code, -1);
     code.op(wide ? "i64.ne" : "i32.ne").if();
     code.globalGet(entriesLeft).get(DELTA);

@@ -58,7 +58,12 @@ export function inspect(bytes: Uint8Array, options: InspectOptions = {}): Module
     interface: detectInterface(module),
     imports: module.imports.map((item) => ({ module: item.module, name: item.name, kind: item.kind, type: itemType(module, item.kind, item.index) })),
     exports: module.exports.map((item) => ({ name: item.name, kind: item.kind, type: itemType(module, item.kind, item.index) })),
-    memories: module.memories.map(({ minimum, maximum, shared, imported }) => ({ minimum, ...(maximum === undefined ? {} : { maximum }), shared, imported })),
+    memories: module.memories.map(({ minimum, maximum, shared, imported }) => ({
+      minimum,
+      ...(maximum === undefined ? {} : { maximum }),
+      shared,
+      imported,
+    })),
     tables: module.tables.map(({ minimum, maximum, element, imported }) => ({
       minimum,
       ...(maximum === undefined ? {} : { maximum }),
@@ -78,7 +83,8 @@ export function inspect(bytes: Uint8Array, options: InspectOptions = {}): Module
 export function detectInterface(module: ParsedModule): ModuleDescription["interface"] {
   const extism = module.imports.find((item) => item.module === "extism:host/env" || item.module === "extism:host/user");
   if (extism !== undefined) return { name: "extism", because: `it imports "${extism.module}" "${extism.name}"` };
-  if (module.exports.some(({ name, kind }) => name === "_start" && kind === "function")) return { name: "wasi-command", because: `it exports "_start"` };
+  if (module.exports.some(({ name, kind }) => name === "_start" && kind === "function"))
+    return { name: "wasi-command", because: `it exports "_start"` };
   return { name: "raw", because: "it imports nothing of a known interface" };
 }
 

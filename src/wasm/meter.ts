@@ -208,6 +208,11 @@ export class Meter {
     return true;
   }
 
+  /** Pages that memories have grown by. */
+  get pagesGrown(): number {
+    return this.#growPages - this.#pagesLeft.value;
+  }
+
   /** Units charged since `begin`. */
   get fuelUsed(): number {
     return this.#granted - this.#budget.value;

@@ -267,7 +267,8 @@ class ModuleReader {
   #finish(): ParsedModule {
     const { reader } = this;
     const defined = this.functionTypes.length - this.importedFunctions;
-    if (defined !== this.bodies.length / 2) reader.fail(`${defined} functions are declared, but ${this.bodies.length / 2} have a body`, reader.bytes.length);
+    if (defined !== this.bodies.length / 2)
+      reader.fail(`${defined} functions are declared, but ${this.bodies.length / 2} have a body`, reader.bytes.length);
     if (this.dataCount !== undefined && this.dataCount !== this.dataSegments) {
       reader.fail(`${this.dataCount} data segments are announced, but ${this.dataSegments} are there`, reader.bytes.length);
     }
@@ -732,7 +733,16 @@ export function readValueType(reader: ByteReader, limit: number, features: Set<F
 
 /** A value type in the words of the text format. */
 export function valueTypeName(type: ValueType): string {
-  const simple: Record<number, string> = { 0x7f: "i32", 0x7e: "i64", 0x7d: "f32", 0x7c: "f64", 0x7b: "v128", 0x70: "funcref", 0x6f: "externref", 0x69: "exnref" };
+  const simple: Record<number, string> = {
+    0x7f: "i32",
+    0x7e: "i64",
+    0x7d: "f32",
+    0x7c: "f64",
+    0x7b: "v128",
+    0x70: "funcref",
+    0x6f: "externref",
+    0x69: "exnref",
+  };
   const name = simple[type.code];
   if (name !== undefined) return name;
   return type.heap === undefined ? `ref 0x${type.code.toString(16)}` : `(ref ${type.code === 0x63 ? "null " : ""}${type.heap})`;

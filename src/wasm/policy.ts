@@ -47,7 +47,9 @@ export function refusals(module: ParsedModule, scan: ScanResult, limits: Require
     const index = module.importedFunctions + body;
     const size = (module.bodies[body * 2 + 1] as number) - (module.bodies[body * 2] as number);
     if (size > limits.functionBytes) {
-      found.push(new MortiseError("MORTISE_FUNCTION_TOO_LARGE", { source, index, what: "bytes", size, limit: limits.functionBytes, option: "functionBytes" }));
+      found.push(
+        new MortiseError("MORTISE_FUNCTION_TOO_LARGE", { source, index, what: "bytes", size, limit: limits.functionBytes, option: "functionBytes" }),
+      );
     }
     const complexity = (scan.localCount[body] as number) * (scan.branchCount[body] as number);
     if (complexity > limits.functionComplexity) {

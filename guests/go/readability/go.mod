@@ -1,0 +1,3 @@
+module readability
+
+go 1.24

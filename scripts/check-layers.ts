@@ -1,0 +1,42 @@
+// Enforces that imports point one way: a folder may import the folders listed for it and its own, nothing else.
+
+import { readFileSync } from "node:fs";
+import { glob } from "node:fs/promises";
+import { dirname, relative, resolve } from "node:path";
+
+const root = resolve(import.meta.dirname, "..");
+
+/** What each layer of src/ may import. */
+const LAYERS: Readonly<Record<string, readonly string[]>> = {
+  api: [],
+  wasm: ["api"],
+  wasi: ["api"],
+  abi: ["api", "wasm", "wasi"],
+  host: ["api", "wasm", "wasi", "abi"],
+  cli: ["api", "wasm", "wasi", "abi", "host"],
+};
+/** Layers without a runtime dependency. */
+const CORE = new Set(["api", "wasm", "wasi", "abi", "host"]);
+const IMPORT = /(?:^|\n)\s*(?:import|export)\s[^;]*?from\s*"([^"]+)"|import\(\s*"([^"]+)"\s*\)|(?:^|\n)import\s*"([^"]+)"/g;
+
+const problems: string[] = [];
+for await (const file of glob("src/**/*.ts", { cwd: root })) {
+  const layer = file.split("/")[1] ?? "";
+  const isDoor = file === "src/index.ts";
+  if (!isDoor && !Object.hasOwn(LAYERS, layer)) problems.push(`${file}: folder "${layer}" has no place in the layers`);
+  for (const match of readFileSync(resolve(root, file), "utf8").matchAll(IMPORT)) {
+    const target = match[1] ?? match[2] ?? match[3] ?? "";
+    if (target.startsWith(".")) {
+      const path = relative(root, resolve(root, dirname(file), target));
+      const other = path.split("/")[1] ?? "";
+      if (isDoor || other === layer) continue;
+      if (path === "src/index.ts" ? layer !== "cli" : LAYERS[layer]?.includes(other) !== true)
+        problems.push(`${file}: ${layer} may not import ${path}`);
+    } else if (!target.startsWith("node:") && CORE.has(layer) && !file.endsWith(".test.ts")) {
+      problems.push(`${file}: the host core has no runtime dependency, but it imports "${target}"`);
+    }
+  }
+}
+for (const problem of problems) console.error(problem);
+if (problems.length > 0) process.exitCode = 1;
+else console.log("layers: imports point one way");

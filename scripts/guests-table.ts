@@ -1,0 +1,139 @@
+// The guests that are built: what each is made from, and with which flags.
+
+export type Language = "assemblyscript" | "c" | "rust" | "go";
+
+export const LANGUAGES: readonly Language[] = ["assemblyscript", "c", "rust", "go"];
+
+export interface Guest {
+  /** The entry's file name; the built module is named after it, with `.wasm` added. */
+  readonly name: string;
+  readonly language: Language;
+  /** The other files it is made from, relative to the language's folder. */
+  readonly includes: readonly string[];
+  readonly flags: readonly string[];
+  /** The folder of the entry inside the language's folder, when a guest is a folder of files. */
+  readonly folder?: string;
+}
+
+const ASSEMBLYSCRIPT = ["-O3", "--converge", "--use", "abort="];
+const C = [
+  "--target=wasm32-unknown-unknown",
+  "-std=c17",
+  "-Wall",
+  "-Wextra",
+  "-Werror",
+  "-ffreestanding",
+  "-nostdlib",
+];
+// A small stack keeps the plugins within one page of memory.
+const C_LINK = ["-Wl,--no-entry", "-Wl,-z,stack-size=16384"];
+const C_RELEASE = [...C, "-O3", ...C_LINK, "-Wl,--strip-all"];
+const RUST = [
+  "--edition=2021",
+  "-D",
+  "warnings",
+  "-C",
+  "panic=abort",
+  "-C",
+  "lto=fat",
+  "-C",
+  "codegen-units=1",
+];
+const RUST_RELEASE = [...RUST, "-C", "strip=symbols", "-C", "link-arg=-zstack-size=32768"];
+const GO = ["-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="];
+
+export const GUESTS: readonly Guest[] = [
+  // The tour: one plugin a language.
+  {
+    name: "vowels.ts",
+    language: "assemblyscript",
+    includes: ["extism.ts", "utf8.ts"],
+    flags: [...ASSEMBLYSCRIPT, "--runtime", "incremental"],
+  },
+  {
+    name: "sha256.c",
+    language: "c",
+    includes: ["extism.h", "sha256_digest.h", "text.h"],
+    flags: C_RELEASE,
+  },
+  {
+    name: "word_frequency.rs",
+    language: "rust",
+    includes: ["extism.rs"],
+    flags: [...RUST_RELEASE, "-C", "opt-level=s"],
+  },
+  {
+    name: "readability.go",
+    language: "go",
+    folder: "readability",
+    includes: ["go.mod", "extism.go"],
+    flags: GO,
+  },
+
+  // The same small plugin three times, and copying without work.
+  {
+    name: "count_vowels.ts",
+    language: "assemblyscript",
+    includes: ["extism.ts"],
+    flags: [...ASSEMBLYSCRIPT, "--runtime", "stub"],
+  },
+  { name: "count_vowels.c", language: "c", includes: ["extism.h", "text.h"], flags: C_RELEASE },
+  {
+    name: "count_vowels.rs",
+    language: "rust",
+    includes: ["extism.rs"],
+    flags: [...RUST_RELEASE, "-C", "opt-level=3"],
+  },
+  { name: "echo.c", language: "c", includes: ["extism.h", "heap.h"], flags: C_RELEASE },
+  {
+    name: "echo.rs",
+    language: "rust",
+    includes: ["extism.rs"],
+    flags: [...RUST_RELEASE, "-C", "opt-level=3"],
+  },
+
+  // Compute kernels without imports.
+  {
+    name: "kernels.ts",
+    language: "assemblyscript",
+    includes: [],
+    flags: [...ASSEMBLYSCRIPT, "--runtime", "incremental"],
+  },
+  {
+    name: "kernels.c",
+    language: "c",
+    includes: ["heap.h", "sha256_digest.h"],
+    flags: [...C, "-O2", "-Wl,--no-entry", "-Wl,--strip-all"],
+  },
+  {
+    name: "kernels.rs",
+    language: "rust",
+    includes: [],
+    flags: [...RUST, "-C", "strip=symbols", "-C", "opt-level=2"],
+  },
+
+  // For the host's tests; keeps its function names.
+  {
+    name: "fixtures.c",
+    language: "c",
+    includes: ["extism.h", "heap.h", "text.h"],
+    flags: [...C, "-O1", ...C_LINK, "-Wl,--strip-debug"],
+  },
+];
+
+/** The entry and everything it includes, relative to the language's folder. */
+export function sourcePaths(guest: Guest): readonly string[] {
+  const prefix = guest.folder === undefined ? "" : `${guest.folder}/`;
+  return [guest.name, ...guest.includes].map((file) => prefix + file);
+}
+
+export function guestNamed(name: string): Guest {
+  const guest = GUESTS.find(
+    (candidate) => candidate.name === name || `${candidate.name}.wasm` === name,
+  );
+  if (guest === undefined)
+    throw new Error(
+      `There is no guest "${name}"; there are ${GUESTS.map((g) => g.name).join(", ")}`,
+    );
+  return guest;
+}

@@ -1,0 +1,100 @@
+// Reads, rewrites and compiles an Extism plugin, and checks what it imports.
+
+import { MortiseError, printable } from "../../api/errors.ts";
+import type { ResolvedLimits } from "../../api/limits.ts";
+import { didYouMean } from "../../api/near-names.ts";
+import { WASI_FUNCTIONS, WASI_MODULE } from "../../wasi/functions.ts";
+import { instrument } from "../../wasm/instrument.ts";
+import { type ParsedModule, functionTypeName, isReference } from "../../wasm/module-reader.ts";
+import type { CompiledGuest, GuestEntry, HostFunctions } from "../guest.ts";
+import { ENV, ENV_TYPES, extismKernel, isCallable } from "./kernel.ts";
+
+const PAGE = 65_536;
+
+/**
+ * Compiles a plugin for the Extism interface.
+ *
+ * @throws MortiseError what `instrument` throws, and MORTISE_WASM_INVALID, MORTISE_MISSING_IMPORT, MORTISE_IMPORT_TYPE,
+ *   MORTISE_INITIAL_MEMORY or MORTISE_INITIAL_TABLE
+ */
+export async function compileExtism(bytes: Uint8Array, plugin: string, limits: ResolvedLimits, hostFunctions: HostFunctions): Promise<CompiledGuest> {
+  const instrumented = instrument(bytes, {
+    source: `plugin "${plugin}"`,
+    environment: extismKernel,
+    keepCustomSections: false,
+    functionBytes: limits.functionBytes,
+    functionComplexity: limits.functionComplexity,
+    memories: limits.memories,
+    tables: limits.tables,
+  });
+  const { module } = instrumented;
+  checkImports(module, plugin, hostFunctions);
+  const initialPages = sum(module.memories) + 1;
+  const initialEntries = sum(module.tables);
+  if (initialPages * PAGE > limits.memoryBytes) {
+    throw new MortiseError("MORTISE_INITIAL_MEMORY", { plugin, found: initialPages * PAGE, limit: limits.memoryBytes });
+  }
+  if (initialEntries > limits.tableEntries)
+    throw new MortiseError("MORTISE_INITIAL_TABLE", { plugin, found: initialEntries, limit: limits.tableEntries });
+  let compiled: WebAssembly.Module;
+  try {
+    compiled = await WebAssembly.compile(instrumented.bytes);
+  } catch (error) {
+    throw new MortiseError("MORTISE_WASM_INVALID", { source: `plugin "${plugin}"`, reason: engineReason(error) }, error);
+  }
+  return { instrumented, module: compiled, initialPages, initialEntries };
+}
+
+function sum(items: readonly { readonly minimum: number }[]): number {
+  return items.reduce((total, { minimum }) => total + minimum, 0);
+}
+
+/** The engine's text without its prefix and without the offset, which is one in the rewritten module. */
+function engineReason(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return printable(text.replace(/^WebAssembly\.\w+\(\): /, "").replace(/ @\+\d+$/, ""));
+}
+
+/** Exports that can be called, by name. */
+export function callableExports(module: ParsedModule, hiddenName: (key: `enter:${string}`) => string): Map<string, GuestEntry> {
+  const entries = new Map<string, GuestEntry>();
+  for (const { name, kind, index } of module.exports) {
+    if (kind !== "function" || index < module.importedFunctions || !isCallable(module, index)) continue;
+    entries.set(name, { name, hidden: hiddenName(`enter:call:${name}`), once: name === "_start" });
+  }
+  return entries;
+}
+
+function checkImports(module: ParsedModule, plugin: string, hostFunctions: HostFunctions): void {
+  for (const item of module.imports) {
+    const missing = (hint: string): MortiseError =>
+      new MortiseError("MORTISE_MISSING_IMPORT", { plugin, kind: item.kind, module: item.module, name: item.name, hint });
+    if (item.kind !== "function") throw missing("; only functions can be imported");
+    const type = module.types[module.functionTypes[item.index] as number];
+    if (item.module === ENV) {
+      if (!Object.hasOwn(ENV_TYPES, item.name))
+        throw missing(didYouMean(item.name, Object.keys(ENV_TYPES)) || "; it may need a newer version of Mortise");
+    } else if (item.module === WASI_MODULE) {
+      if (!Object.hasOwn(WASI_FUNCTIONS, item.name)) throw missing(didYouMean(item.name, Object.keys(WASI_FUNCTIONS)));
+    } else {
+      const space = Object.hasOwn(hostFunctions, item.module) ? hostFunctions[item.module] : undefined;
+      if (space === undefined || !Object.hasOwn(space, item.name)) {
+        throw missing(
+          `; give it as hostFunctions["${printable(item.module)}"]["${printable(item.name)}"]${didYouMean(item.name, Object.keys(space ?? {}))}`,
+        );
+      }
+      if (
+        type?.kind === "function" &&
+        (type.results.length > 1 || [...type.params, ...type.results].some((value) => isReference(value) || value.code === 0x7b))
+      ) {
+        throw new MortiseError("MORTISE_IMPORT_TYPE", {
+          plugin,
+          module: item.module,
+          name: item.name,
+          found: functionTypeName(type),
+          wanted: "a function over i32, i64, f32 and f64 with at most one result",
+        });
+      }
+    }
+  }
+}

@@ -1,0 +1,258 @@
+// A loaded plugin: one logical instance, replaced when it is poisoned, with calls one after the other.
+
+import type { AbiName, CompiledGuest, GuestEntry, GuestInstance, PluginState } from "../abi/guest.ts";
+import { callableExports, compileExtism } from "../abi/extism/compile.ts";
+import { ExtismInstance } from "../abi/extism/instance.ts";
+import { type ErrorCode, MortiseError } from "../api/errors.ts";
+import { invalidOption } from "../api/limits.ts";
+import { didYouMean } from "../api/near-names.ts";
+import type { PluginOutput } from "../api/output.ts";
+import { functionTypeName } from "../wasm/module-reader.ts";
+import { type PluginOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
+import { type PluginSource, loadSource } from "./source.ts";
+
+/** What a call takes: text as UTF-8, bytes, or nothing. */
+export type PluginInput = string | Uint8Array | undefined;
+
+/** Options of one call. */
+export interface CallOptions {
+  /** Refuses the call if it is aborted before it begins. A running call holds the thread and cannot see it. */
+  readonly signal?: AbortSignal;
+  /** Handed to host functions as `context.context`. */
+  readonly context?: unknown;
+  /** Milliseconds for this call, waiting included. @default limits.timeoutMs */
+  readonly timeoutMs?: number;
+}
+
+/** Counters of a plugin since it was loaded. */
+export interface PluginStats {
+  /** Calls that began, and those of them that failed. */
+  readonly calls: number;
+  readonly failures: number;
+  /** Failures by error code. */
+  readonly errors: Readonly<Partial<Record<ErrorCode, number>>>;
+  /** Cost units of the last call and of all calls. */
+  readonly fuel: { readonly last: number; readonly total: number };
+  /** Bytes of all memories of the present instance, and the most that any call left. */
+  readonly memory: { readonly bytes: number; readonly peak: number };
+  /** Instances made, and those discarded after a trap or a limit. */
+  readonly instances: { readonly created: number; readonly discarded: number };
+  /** Bytes passed in and out by calls that succeeded. */
+  readonly bytes: { readonly input: number; readonly output: number };
+  /** Variables kept between calls, and the bytes they count. */
+  readonly variables: { readonly count: number; readonly bytes: number };
+  /** Log lines dropped because of limits.logBytes. */
+  readonly droppedLogs: number;
+}
+
+/**
+ * Loads a plugin: reads, checks, rewrites and compiles the module, and makes a first instance, all under limits.
+ *
+ * @param source path, `file:` URL or bytes of a core WebAssembly module
+ * @throws MortiseError when the source cannot be read, the module is broken or refused, an import is missing, or the
+ *   initialisation fails; docs/errors.md lists the codes
+ */
+export async function loadPlugin(source: PluginSource, options: PluginOptions = {}): Promise<Plugin> {
+  const loaded = await loadSource(source);
+  const resolved = resolveOptions(options, loaded.name);
+  const guest = await compileExtism(loaded.bytes, resolved.name, resolved.limits, resolved.hostFunctions);
+  return Plugin.create(guest, resolved);
+}
+
+/** A loaded plugin; see {@link loadPlugin}. */
+export class Plugin {
+  readonly name: string;
+  readonly abi: AbiName = "extism";
+  readonly #guest: CompiledGuest;
+  readonly #state: PluginState;
+  readonly #entries: Map<string, GuestEntry>;
+  #instance: GuestInstance | undefined;
+  /** Function that is running, if one is. */
+  #running: string | undefined;
+  readonly #waiting: (() => void)[] = [];
+  #closed = false;
+  #calls = 0;
+  #failures = 0;
+  readonly #errors: Partial<Record<ErrorCode, number>> = {};
+  #lastFuel = 0;
+  #totalFuel = 0;
+  #peak = 0;
+  #created = 0;
+  #discarded = 0;
+  #inputBytes = 0;
+  #outputBytes = 0;
+
+  private constructor(guest: CompiledGuest, options: ResolvedOptions) {
+    this.name = options.name;
+    this.#guest = guest;
+    this.#state = {
+      name: options.name,
+      limits: options.limits,
+      config: options.config,
+      variables: new Map(),
+      variableBytes: 0,
+      logger: options.logger,
+      logLevel: options.logLevel,
+      hostFunctions: options.hostFunctions,
+      clock: options.clock,
+      droppedLogs: 0,
+    };
+    this.#entries = callableExports(guest.instrumented.module, guest.instrumented.hiddenName);
+  }
+
+  /** Used by {@link loadPlugin}. */
+  static create(guest: CompiledGuest, options: ResolvedOptions): Plugin {
+    const plugin = new Plugin(guest, options);
+    plugin.#instance = plugin.#newInstance();
+    return plugin;
+  }
+
+  /** Names of the exports that can be called. */
+  get exports(): string[] {
+    return [...this.#entries.keys()];
+  }
+
+  /** True if `fn` can be called: an export without parameters that returns nothing or an i32. */
+  has(fn: string): boolean {
+    return this.#entries.has(fn);
+  }
+
+  /**
+   * Calls an export. Calls on one plugin run one after the other; the time spent waiting counts towards the deadline.
+   *
+   * @throws MortiseError why the call failed; docs/errors.md lists the codes
+   */
+  async call(fn: string, input?: PluginInput, options: CallOptions = {}): Promise<PluginOutput> {
+    const timeoutMs = this.#timeout(options);
+    this.#refuseAborted(fn, options.signal);
+    if (this.#running === undefined) return this.#call(fn, input, options.context, timeoutMs);
+    const began = this.#state.clock();
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#refuseAborted(fn, options.signal);
+    const left = timeoutMs - (this.#state.clock() - began);
+    if (left <= 0) throw this.#count(new MortiseError("MORTISE_TIMEOUT", { ...this.#who(fn), limit: timeoutMs }));
+    return this.#call(fn, input, options.context, left);
+  }
+
+  /**
+   * Calls an export at once, on this thread, and returns its output.
+   *
+   * @throws MortiseError as {@link call}, and MORTISE_REENTRANT from within one of the plugin's own host functions
+   */
+  callSync(fn: string, input?: PluginInput, options?: Omit<CallOptions, "signal">): PluginOutput {
+    return options === undefined
+      ? this.#call(fn, input, undefined, this.#state.limits.timeoutMs)
+      : this.#call(fn, input, options.context, this.#timeout(options));
+  }
+
+  /** Counters since the plugin was loaded. */
+  stats(): PluginStats {
+    return {
+      calls: this.#calls,
+      failures: this.#failures,
+      errors: { ...this.#errors },
+      fuel: { last: this.#lastFuel, total: this.#totalFuel },
+      memory: { bytes: this.#instance?.memoryBytes ?? 0, peak: Math.max(this.#peak, this.#instance?.memoryBytes ?? 0) },
+      instances: { created: this.#created, discarded: this.#discarded },
+      bytes: { input: this.#inputBytes, output: this.#outputBytes },
+      variables: { count: this.#state.variables.size, bytes: this.#state.variableBytes },
+      droppedLogs: this.#state.droppedLogs,
+    };
+  }
+
+  /** Frees the instance and the variables; later calls fail with MORTISE_CLOSED. Closing twice does nothing. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#instance = undefined;
+    this.#state.variables.clear();
+    this.#state.variableBytes = 0;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #who(fn: string): { plugin: string; function: string } {
+    return { plugin: this.name, function: fn };
+  }
+
+  #refuseAborted(fn: string, signal: AbortSignal | undefined): void {
+    if (signal?.aborted === true) throw this.#count(new MortiseError("MORTISE_ABORTED", this.#who(fn), signal.reason));
+  }
+
+  #timeout(options: CallOptions): number {
+    const { timeoutMs = this.#state.limits.timeoutMs } = options;
+    if (!(timeoutMs > 0)) throw invalidOption("timeoutMs", String(timeoutMs), "more than 0 milliseconds");
+    return timeoutMs;
+  }
+
+  #call(fn: string, input: PluginInput, context: unknown, timeoutMs: number): PluginOutput {
+    const entry = this.#entries.get(fn);
+    if (
+      entry === undefined ||
+      this.#closed ||
+      this.#running !== undefined ||
+      !(typeof input === "string" || input === undefined || input instanceof Uint8Array)
+    ) {
+      throw this.#count(this.#refusal(fn, input));
+    }
+    this.#calls++;
+    this.#running = fn;
+    try {
+      const instance = (this.#instance ??= this.#newInstance());
+      const output = instance.call(entry, input, context, timeoutMs);
+      this.#inputBytes += input === undefined ? 0 : input.length;
+      this.#outputBytes += output.length;
+      return output;
+    } catch (error) {
+      throw this.#count(error as MortiseError);
+    } finally {
+      this.#running = undefined;
+      this.#settle();
+    }
+  }
+
+  /** After a call: accounts, drops a poisoned instance, and lets the next caller in. */
+  #settle(): void {
+    const instance = this.#instance;
+    if (instance !== undefined) {
+      this.#lastFuel = instance.fuelUsed;
+      this.#totalFuel += this.#lastFuel;
+      if (instance.poisoned) {
+        this.#peak = Math.max(this.#peak, instance.memoryBytes);
+        this.#discarded++;
+        this.#instance = undefined;
+      }
+    }
+    this.#waiting.shift()?.();
+  }
+
+  #newInstance(): GuestInstance {
+    this.#created++;
+    return ExtismInstance.create(this.#guest, this.#state);
+  }
+
+  #count(error: MortiseError): MortiseError {
+    this.#failures++;
+    this.#errors[error.code] = (this.#errors[error.code] ?? 0) + 1;
+    return error;
+  }
+
+  #refusal(fn: string, input: unknown): MortiseError {
+    const who = this.#who(fn);
+    if (this.#closed) return new MortiseError("MORTISE_CLOSED", who);
+    if (!this.#entries.has(fn)) {
+      const { module } = this.#guest.instrumented;
+      const item = module.exports.find(({ name, kind }) => name === fn && kind === "function");
+      if (item !== undefined) {
+        return new MortiseError("MORTISE_BAD_SIGNATURE", {
+          ...who,
+          found: functionTypeName(module.types[module.functionTypes[item.index] as number]),
+        });
+      }
+      return new MortiseError("MORTISE_UNKNOWN_FUNCTION", { ...who, hint: didYouMean(fn, this.exports) });
+    }
+    if (this.#running !== undefined) return new MortiseError("MORTISE_REENTRANT", { ...who, running: this.#running });
+    return new MortiseError("MORTISE_INVALID_INPUT", { ...who, found: input === null ? "null" : typeof input });
+  }
+}

@@ -1,0 +1,71 @@
+// Where a plugin's bytes come from.
+
+import { readFile, stat } from "node:fs/promises";
+import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { MortiseError, printable } from "../api/errors.ts";
+
+/** A plugin's binary: a path, a `file:` URL, or the bytes. */
+export type PluginSource = string | URL | Uint8Array | ArrayBuffer;
+
+/** Largest file that is read. */
+const MAX_SOURCE_BYTES = 1 << 30;
+
+/** Bytes and a name for messages. */
+export interface LoadedSource {
+  readonly bytes: Uint8Array;
+  readonly name: string;
+}
+
+/**
+ * Reads a source.
+ *
+ * @throws MortiseError MORTISE_SOURCE_NOT_FOUND, MORTISE_SOURCE_UNREADABLE or MORTISE_INVALID_OPTION
+ */
+export async function loadSource(source: PluginSource): Promise<LoadedSource> {
+  if (source instanceof Uint8Array) return { bytes: source, name: "plugin" };
+  if (source instanceof ArrayBuffer) return { bytes: new Uint8Array(source), name: "plugin" };
+  if (typeof source !== "string" && !(source instanceof URL)) {
+    throw new MortiseError("MORTISE_INVALID_OPTION", {
+      option: "source",
+      found: (source as unknown) instanceof WebAssembly.Module ? "a compiled module, which cannot be instrumented" : typeof source,
+      wanted: "a path, a file: URL or the module's bytes",
+    });
+  }
+  const path = toPath(source);
+  return { bytes: await readBytes(path), name: basename(path).replace(/\.wasm$/, "") };
+}
+
+function toPath(source: string | URL): string {
+  const text = String(source);
+  if (typeof source === "string" && !text.startsWith("file:")) return text;
+  try {
+    return fileURLToPath(text);
+  } catch {
+    throw new MortiseError("MORTISE_INVALID_OPTION", { option: "source", found: printable(text), wanted: "a path or a file: URL" });
+  }
+}
+
+async function readBytes(path: string): Promise<Uint8Array> {
+  const source = `"${printable(path)}"`;
+  try {
+    const { size } = await stat(path).then((found) => {
+      if (found.isDirectory()) throw new MortiseError("MORTISE_SOURCE_UNREADABLE", { source, reason: "it is a directory" });
+      if (!found.isFile()) throw new MortiseError("MORTISE_SOURCE_UNREADABLE", { source, reason: "it is not a regular file" });
+      return found;
+    });
+    if (size > MAX_SOURCE_BYTES)
+      throw new MortiseError("MORTISE_SOURCE_UNREADABLE", { source, reason: `it has ${size} bytes, at most ${MAX_SOURCE_BYTES} are read` });
+    return await readFile(path);
+  } catch (error) {
+    if (error instanceof MortiseError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") throw new MortiseError("MORTISE_SOURCE_NOT_FOUND", { source });
+    throw new MortiseError(
+      "MORTISE_SOURCE_UNREADABLE",
+      { source, reason: code === "EACCES" ? "permission denied" : printable((error as Error).message) },
+      error,
+    );
+  }
+}
