@@ -1,6 +1,6 @@
 // Door `mortise`: load plugins and call them.
 
-export { ERRORS, type ErrorCode, type ErrorDetails, type ErrorEntry, MortiseError, isMortiseError } from "./api/errors.ts";
+export { ERRORS, type ErrorCode, type ErrorDetails, type ErrorEntry, MortiseError, isMortiseError, printable } from "./api/errors.ts";
 export type { Limits } from "./api/limits.ts";
 export { PluginOutput } from "./api/output.ts";
 export type { AbiName, CallContext, HostFunction, HostFunctions, HostValue, LogLevel, Logger } from "./abi/guest.ts";

@@ -80,8 +80,14 @@ export interface GuestInstance {
   readonly meter: Meter;
   /** True once the instance must not be used again. */
   readonly poisoned: boolean;
-  /** Calls an export and returns a copy of its output. */
-  call(entry: GuestEntry, input: string | Uint8Array | undefined, context: unknown, timeoutMs: number): PluginOutput;
+  /**
+   * Calls an export and returns a copy of its output.
+   *
+   * @param statedMs the deadline as the caller gave it, for messages; `timeoutMs` is what is left of it
+   */
+  call(entry: GuestEntry, input: string | Uint8Array | undefined, context: unknown, timeoutMs: number, statedMs: number): PluginOutput;
+  /** Bytes of the last call's input. */
+  readonly inputBytes: number;
   /** Fuel units of the last call. */
   readonly fuelUsed: number;
   /** Bytes of all memories. */

@@ -41,8 +41,8 @@ export const ERRORS = {
   MORTISE_TOO_MANY_MEMORIES: policy("Cannot run {source}: it has {count} memories, but at most {limit} are allowed"),
   MORTISE_TOO_MANY_TABLES: policy("Cannot run {source}: it has {count} tables, but at most {limit} are allowed"),
   // loading a plugin
-  MORTISE_SOURCE_NOT_FOUND: entry(404, "Cannot load plugin from {source}: the file does not exist"),
-  MORTISE_SOURCE_UNREADABLE: entry(422, "Cannot load plugin from {source}: {reason}"),
+  MORTISE_SOURCE_NOT_FOUND: entry(404, "Cannot read {source}: the file does not exist"),
+  MORTISE_SOURCE_UNREADABLE: entry(422, "Cannot read {source}: {reason}"),
   MORTISE_INVALID_OPTION: entry(400, `Cannot use option "{option}": it is {found} but must be {wanted}`),
   MORTISE_MISSING_IMPORT: entry(422, `Cannot load plugin "{plugin}": it imports {kind} "{module}" "{name}", which nothing provides{hint}`),
   MORTISE_IMPORT_TYPE: entry(422, `Cannot load plugin "{plugin}": it imports "{module}" "{name}" as {found}, but it must be {wanted}`),

@@ -125,13 +125,18 @@ export class Plugin {
   async call(fn: string, input?: PluginInput, options: CallOptions = {}): Promise<PluginOutput> {
     const timeoutMs = this.#timeout(options);
     this.#refuseAborted(fn, options.signal);
-    if (this.#running === undefined) return this.#call(fn, input, options.context, timeoutMs);
+    if (this.#running === undefined) return this.#call(fn, input, options.context, timeoutMs, timeoutMs);
     const began = this.#state.clock();
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#refuseAborted(fn, options.signal);
-    const left = timeoutMs - (this.#state.clock() - began);
-    if (left <= 0) throw this.#count(new MortiseError("MORTISE_TIMEOUT", { ...this.#who(fn), limit: timeoutMs }));
-    return this.#call(fn, input, options.context, left);
+    try {
+      this.#refuseAborted(fn, options.signal);
+      const left = timeoutMs - (this.#state.clock() - began);
+      if (left <= 0) throw this.#count(new MortiseError("MORTISE_TIMEOUT", { ...this.#who(fn), limit: timeoutMs }));
+      return this.#call(fn, input, options.context, left, timeoutMs);
+    } finally {
+      // Whoever had a turn lets the next one in, also if it was turned away.
+      this.#waiting.shift()?.();
+    }
   }
 
   /**
@@ -140,9 +145,8 @@ export class Plugin {
    * @throws MortiseError as {@link call}, and MORTISE_REENTRANT from within one of the plugin's own host functions
    */
   callSync(fn: string, input?: PluginInput, options?: Omit<CallOptions, "signal">): PluginOutput {
-    return options === undefined
-      ? this.#call(fn, input, undefined, this.#state.limits.timeoutMs)
-      : this.#call(fn, input, options.context, this.#timeout(options));
+    const timeoutMs = options === undefined ? this.#state.limits.timeoutMs : this.#timeout(options);
+    return this.#call(fn, input, options?.context, timeoutMs, timeoutMs);
   }
 
   /** Counters since the plugin was loaded. */
@@ -186,7 +190,8 @@ export class Plugin {
     return timeoutMs;
   }
 
-  #call(fn: string, input: PluginInput, context: unknown, timeoutMs: number): PluginOutput {
+  /** @param statedMs what the caller asked for, of which `timeoutMs` is left */
+  #call(fn: string, input: PluginInput, context: unknown, timeoutMs: number, statedMs: number): PluginOutput {
     const entry = this.#entries.get(fn);
     if (
       entry === undefined ||
@@ -200,8 +205,8 @@ export class Plugin {
     this.#running = fn;
     try {
       const instance = (this.#instance ??= this.#newInstance());
-      const output = instance.call(entry, input, context, timeoutMs);
-      this.#inputBytes += input === undefined ? 0 : input.length;
+      const output = instance.call(entry, input, context, timeoutMs, statedMs);
+      this.#inputBytes += instance.inputBytes;
       this.#outputBytes += output.length;
       return output;
     } catch (error) {

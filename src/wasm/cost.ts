@@ -44,3 +44,10 @@ export const SEGMENT_COST = 4096;
 export const BULK_SPLIT_BYTES = 1 << 18;
 /** A table operation longer than this many entries is split. */
 export const BULK_SPLIT_ENTRIES = 1 << 13;
+
+/**
+ * Loops count in a local variable and settle with the budget when this much has come together: in a function that
+ * calls nothing, and in one that calls (where every frame of a deep recursion may owe as much).
+ */
+export const SETTLE_COST = 4096;
+export const SETTLE_COST_WITH_CALLS = 512;

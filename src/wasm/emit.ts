@@ -2,7 +2,10 @@
 
 import { MortiseError } from "../api/errors.ts";
 import { VALUE_TYPE, leb, nameBytes, signedLeb } from "./code-builder.ts";
-import { type EncodedType, type Injection, encodeBody } from "./injection.ts";
+import { ByteList } from "./byte-list.ts";
+import { IntList } from "./int-list.ts";
+import { SETTLE_COST, SETTLE_COST_WITH_CALLS } from "./cost.ts";
+import { type EncodedType, type Injection, encodeBody, encodeType } from "./injection.ts";
 import { ENGINE_LIMITS, type ParsedModule, SECTION_ORDER, type Section } from "./module-reader.ts";
 import type { Plan } from "./plan.ts";
 import { EDIT, type ImportedCall, type ScanResult } from "./scan.ts";
@@ -22,7 +25,11 @@ export function isFalsified(name: string): boolean {
   return FALSIFIED.test(name);
 }
 
-const CHECK_BYTES = 22;
+/** Bytes that any one insertion stays below, inline sequences excepted. */
+const INSERTION_BYTES = 64;
+
+/** Custom section in which engines look for the branches that are hardly ever taken (branch hinting proposal). */
+const HINT_SECTION = "metadata.code.branch_hint";
 
 /** What {@link emitModule} needs. */
 export interface EmitInput {
@@ -39,29 +46,91 @@ export function emitModule(input: EmitInput): Emitted {
   return new Emitter(input).emit();
 }
 
+/** A place in a rewritten body and where it came from; both count from the start of the body. */
+export interface OffsetStep {
+  readonly rewritten: number;
+  readonly original: number;
+}
+
+/** Writes one body again, and tells for each stretch of it where it came from. */
+export function traceBody(input: EmitInput, body: number): OffsetStep[] {
+  const steps: OffsetStep[] = [];
+  new Emitter(input).traceBody(body, steps);
+  return steps;
+}
+
+/** Locals that a rewritten body has beyond the original's, by index. */
+interface ExtraLocals {
+  /** An i32 that checks use for a moment; inline sequences have two i64 behind it. */
+  readonly temporary: number;
+  /** What loops have counted and not settled yet; -1 in a body that counts in the budget directly. */
+  readonly owed: number;
+  /** What {@link owed} may reach. */
+  readonly settleCost: number;
+}
+
 class Emitter {
   readonly #in: EmitInput;
   #out: Uint8Array<ArrayBuffer>;
   #at = 0;
   readonly #bodyStart: Int32Array;
+  /** Offsets in the present body of the branches that are hardly ever taken. */
+  readonly #hints = new IntList();
+  readonly #hintBytes = new ByteList();
+  #hintedFunctions = 0;
+  #bodyAt = 0;
 
   constructor(input: EmitInput) {
     this.#in = input;
-    this.#out = new Uint8Array(Math.ceil(input.module.bytes.length * 1.25) + 16_384);
+    this.#out = new Uint8Array(0);
     this.#bodyStart = new Int32Array(input.module.bodies.length / 2 + 1);
   }
 
   emit(): Emitted {
     const { module } = this.#in;
+    // The hints stand before the code, and are known after it.
+    this.#out = new Uint8Array(Math.ceil(module.bytes.length * 1.3) + 16_384);
+    this.#code();
+    const code = this.#out.subarray(0, this.#at);
+    this.#out = new Uint8Array(module.bytes.length + this.#at + this.#hintBytes.length * 2 + 16_384);
+    this.#at = 0;
     this.#copy(0, 8);
     const bySection = new Map<number, Section>();
     for (const section of module.sections) if (section.id !== 0) bySection.set(section.id, section);
-    for (const id of SECTION_ORDER) this.#section(id, bySection.get(id));
+    for (const id of SECTION_ORDER) {
+      if (id === 10) this.#codeSection(code);
+      else this.#section(id, bySection.get(id));
+    }
     if (this.#in.keepCustomSections) {
       for (const section of module.sections) if (section.id === 0 && !isFalsified(section.name ?? "")) this.#verbatim(section);
     }
     if (this.#at > ENGINE_LIMITS.moduleBytes) this.#tooLarge("the module", this.#at, ENGINE_LIMITS.moduleBytes);
     return { bytes: this.#out.subarray(0, this.#at), bodyStart: this.#bodyStart };
+  }
+
+  traceBody(body: number, steps: OffsetStep[]): void {
+    this.#body(body, steps);
+  }
+
+  #codeSection(code: Uint8Array): void {
+    this.#hintSection();
+    const count = this.#in.module.bodies.length / 2 + this.#in.injection.functions.length;
+    const prefix = leb(count);
+    this.#write([10, ...leb(code.length + prefix.length), ...prefix]);
+    this.#reserve(code.length);
+    this.#out.set(code, this.#at);
+    for (let body = 0; body < this.#bodyStart.length; body++) (this.#bodyStart[body] as number) += this.#at;
+    this.#at += code.length;
+  }
+
+  #hintSection(): void {
+    if (this.#hintedFunctions === 0) return;
+    const prefix = [...nameBytes(HINT_SECTION), ...leb(this.#hintedFunctions)];
+    const { length } = this.#hintBytes;
+    this.#write([0, ...leb(prefix.length + length), ...prefix]);
+    this.#reserve(length);
+    this.#out.set(this.#hintBytes.data.subarray(0, length), this.#at);
+    this.#at += length;
   }
 
   #tooLarge(what: string, size: number, limit: number): never {
@@ -70,19 +139,20 @@ class Emitter {
 
   #reserve(size: number): void {
     if (this.#at + size <= this.#out.length) return;
-    const next = new Uint8Array(Math.max(this.#out.length * 2, this.#at + size));
+    const next = new Uint8Array(Math.max(this.#out.length * 2, this.#at + size, 4096));
     next.set(this.#out.subarray(0, this.#at));
     this.#out = next;
   }
 
   #copy(start: number, end: number): void {
-    this.#reserve(end - start);
+    const length = end - start;
+    if (this.#at + length > this.#out.length) this.#reserve(length);
     const { bytes } = this.#in.module;
     const out = this.#out;
     let at = this.#at;
-    if (end - start > 48) {
+    if (length > 64) {
       out.set(bytes.subarray(start, end), at);
-      at += end - start;
+      at += length;
     } else for (let position = start; position < end; position++) out[at++] = bytes[position] as number;
     this.#at = at;
   }
@@ -158,8 +228,6 @@ class Emitter {
         );
       case 8:
         return; // The host runs the start function, under limits, when the instance is wired.
-      case 10:
-        return this.#code();
       default:
         if (section !== undefined) this.#referring(section);
     }
@@ -172,11 +240,7 @@ class Emitter {
     this.#write([id]);
     const size = this.#placeholder();
     const start = this.#at;
-    let count = 0;
-    let from = 0;
-    if (section !== undefined) {
-      [count, from] = this.#readCount(section);
-    }
+    const [count, from] = section === undefined ? [0, 0] : this.#readCount(section);
     this.#write(leb(count + items.length));
     if (section !== undefined) this.#copyReferring(from, section.end);
     for (const item of items) this.#write(item);
@@ -219,78 +283,175 @@ class Emitter {
 
   #code(): void {
     const { module, injection } = this.#in;
-    this.#write([10]);
-    const size = this.#placeholder();
-    const start = this.#at;
     const count = module.bodies.length / 2;
-    this.#write(leb(count + injection.functions.length));
-    for (let body = 0; body < count; body++) this.#body(body);
+    for (let body = 0; body < count; body++) {
+      this.#hints.length = 0;
+      this.#body(body, undefined);
+      if (this.#hints.length > 0) this.#noteHints(module.importedFunctions + body);
+    }
     this.#bodyStart[count] = this.#at;
     for (const fn of injection.functions) this.#write(encodeBody(fn));
-    this.#patch(size, this.#at - start);
   }
 
-  #body(body: number): void {
+  /** The hints of one function: each a byte offset from the body's start, a length of 1, and 0 for "unlikely". */
+  #noteHints(functionIndex: number): void {
+    const out = this.#hintBytes;
+    const hints = this.#hints;
+    out.leb(functionIndex);
+    out.leb(hints.length);
+    for (let hint = 0; hint < hints.length; hint++) {
+      out.leb(hints.get(hint));
+      out.byte(1);
+      out.byte(0);
+    }
+    this.#hintedFunctions++;
+  }
+
+  #body(body: number, steps: OffsetStep[] | undefined): void {
     const { module, scan, plan } = this.#in;
     const start = module.bodies[body * 2] as number;
     const end = module.bodies[body * 2 + 1] as number;
-    this.#bodyStart[body] = this.#at;
-    const size = this.#placeholder();
-    const bodyAt = this.#at;
     const first = scan.functionEdits[body] as number;
     const last = scan.functionEdits[body + 1] as number;
-    const temporaries = plan.checked[body] === 1 || scan.usesInline[body] === 1;
-    if (temporaries) {
+    this.#bodyStart[body] = this.#at;
+    const size = this.#placeholder();
+    this.#bodyAt = this.#at;
+    const checked = plan.checked[body] === 1;
+    const inline = scan.usesInline[body] === 1;
+    if (!checked && !inline) {
+      if (first === last) {
+        this.#copy(start, end);
+        steps?.push({ rewritten: 0, original: 0 });
+      } else this.#edits(body, start, NO_LOCALS, steps);
+    } else {
+      const locals = this.#extraLocals(body, inline, checked && scan.hasLoop[body] === 1);
       const codeStart = scan.codeStart[body] as number;
-      const locals = scan.localCount[body] as number;
-      if (locals + 3 > ENGINE_LIMITS.locals)
-        this.#tooLarge(`the locals of function ${module.importedFunctions + body}`, locals + 3, ENGINE_LIMITS.locals);
-      const inline = scan.usesInline[body] === 1;
-      this.#write(leb((scan.groupCount[body] as number) + (inline ? 2 : 1)));
-      this.#copy(scan.groupsStart[body] as number, codeStart);
-      this.#write(inline ? [1, VALUE_TYPE.i32, 2, VALUE_TYPE.i64] : [1, VALUE_TYPE.i32]);
-      this.#edits(first, last, codeStart, end, locals);
-    } else if (first === last) this.#copy(start, end);
-    else this.#edits(first, last, start, end, 0);
-    const length = this.#at - bodyAt;
+      if (locals.owed < 0) this.#edits(body, codeStart, locals, steps);
+      else {
+        // What leaves by a branch to the function's own label passes the settling behind this block.
+        this.#write([0x02, ...this.#resultBlockType(body)]);
+        this.#edits(body, codeStart, locals, steps);
+        this.#settle(locals);
+        this.#write([0x0b]);
+      }
+    }
+    const length = this.#at - this.#bodyAt;
     if (length > ENGINE_LIMITS.functionBytes) {
       this.#tooLarge(`the body of function ${module.importedFunctions + body}`, length, ENGINE_LIMITS.functionBytes);
     }
     this.#patch(size, length);
   }
 
-  #edits(first: number, last: number, start: number, end: number, temporary: number): void {
-    const { scan, plan, injection } = this.#in;
-    const { editPosition, editEnd, editKind, editArgument } = scan;
+  #extraLocals(body: number, inline: boolean, counting: boolean): ExtraLocals {
+    const { module, scan } = this.#in;
+    const locals = scan.localCount[body] as number;
+    const added = 1 + (inline ? 2 : 0) + (counting ? 1 : 0);
+    if (locals + added > ENGINE_LIMITS.locals) {
+      this.#tooLarge(`the locals of function ${module.importedFunctions + body}`, locals + added, ENGINE_LIMITS.locals);
+    }
+    this.#reserve(INSERTION_BYTES);
+    this.#leb((scan.groupCount[body] as number) + added - (inline ? 1 : 0));
+    this.#copy(scan.groupsStart[body] as number, scan.codeStart[body] as number);
+    this.#reserve(INSERTION_BYTES);
+    this.#operate(1, VALUE_TYPE.i32);
+    if (inline) this.#operate(2, VALUE_TYPE.i64);
+    if (counting) this.#operate(1, VALUE_TYPE.i32);
+    return {
+      temporary: locals,
+      owed: counting ? locals + added - 1 : -1,
+      settleCost: scan.hasCall[body] === 1 ? SETTLE_COST_WITH_CALLS : SETTLE_COST,
+    };
+  }
+
+  /** Block type of a function's results. */
+  #resultBlockType(body: number): readonly number[] {
+    const { module, injection } = this.#in;
+    const type = module.types[module.functionTypes[module.importedFunctions + body] as number];
+    const results = type?.kind === "function" ? type.results : [];
+    const [only] = results;
+    if (only === undefined) return [0x40];
+    return results.length === 1 ? encodeType(only) : leb(injection.type([], results.map(encodeType)));
+  }
+
+  /** Applies a body's edits to the bytes from `start` on. */
+  #edits(body: number, start: number, locals: ExtraLocals, steps: OffsetStep[] | undefined): void {
+    const { module, scan, plan, injection } = this.#in;
+    const first = scan.functionEdits[body] as number;
+    const last = scan.functionEdits[body + 1] as number;
+    const entry = scan.functionSegments[body] as number;
+    const bodyStart = module.bodies[body * 2] as number;
+    const end = module.bodies[body * 2 + 1] as number;
+    const editPosition = scan.editPosition.data;
+    const editEnd = scan.editEnd.data;
+    const editKind = scan.editKind.data;
+    const editArgument = scan.editArgument.data;
+    const { charge } = plan;
     let position = start;
+    steps?.push({ rewritten: this.#at - this.#bodyAt, original: start - bodyStart });
     for (let edit = first; edit < last; edit++) {
-      const argument = editArgument.data[edit] as number;
-      const kind = editKind.data[edit] as number;
-      if (kind === EDIT.check) {
-        const units = plan.charge[argument] as number;
-        if (units === 0) continue;
-        const at = editPosition.data[edit] as number;
-        if (at > position) this.#copy(position, at);
-        position = at;
-        this.#check(units, temporary);
-        continue;
+      const argument = editArgument[edit] as number;
+      const kind = editKind[edit] as number;
+      if (kind === EDIT.check && charge[argument] === 0) continue;
+      if (kind === EDIT.settle && locals.owed < 0) continue;
+      const at = editPosition[edit] as number;
+      if (at > position) this.#copy(position, at);
+      position = editEnd[edit] as number;
+      // An insertion maps to the instruction that it stands before or replaces.
+      steps?.push({ rewritten: this.#at - this.#bodyAt, original: at - bodyStart });
+      if (this.#at + INSERTION_BYTES > this.#out.length) this.#reserve(INSERTION_BYTES);
+      switch (kind) {
+        case EDIT.check:
+          if (locals.owed < 0) this.#check(charge[argument] as number, locals);
+          else if (argument === entry && (charge[argument] as number) <= SETTLE_COST_WITH_CALLS) this.#owe(charge[argument] as number, locals);
+          else this.#count(charge[argument] as number, locals);
+          break;
+        case EDIT.settle:
+          this.#settle(locals);
+          break;
+        case EDIT.index:
+          this.#leb(argument);
+          break;
+        case EDIT.inline:
+          this.#inline(injection.inlines[argument] as readonly number[], locals.temporary);
+          break;
+        default:
+          this.#out[this.#at++] = 0x10;
+          this.#leb(argument);
       }
-      this.#copy(position, editPosition.data[edit] as number);
-      position = editEnd.data[edit] as number;
-      if (kind === EDIT.index) this.#write(leb(argument));
-      else if (kind === EDIT.inline) this.#inline(injection.inlines[argument] as readonly number[], temporary);
-      else this.#write([0x10, ...leb(argument)]);
+      steps?.push({ rewritten: this.#at - this.#bodyAt, original: position - bodyStart });
     }
     this.#copy(position, end);
   }
 
   #leb(value: number): void {
+    const out = this.#out;
+    let at = this.#at;
     let rest = value;
     while (rest > 0x7f) {
-      this.#out[this.#at++] = (rest & 0x7f) | 0x80;
+      out[at++] = (rest & 0x7f) | 0x80;
       rest >>>= 7;
     }
-    this.#out[this.#at++] = rest;
+    out[at++] = rest;
+    this.#at = at;
+  }
+
+  /** Signed LEB128 of a number that is not negative. */
+  #constant(value: number): void {
+    const out = this.#out;
+    let at = this.#at;
+    let rest = value;
+    out[at++] = 0x41;
+    while (rest > 0x3f) {
+      out[at++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    out[at++] = rest;
+    this.#at = at;
+  }
+
+  #operate(code: number, index: number): void {
+    this.#out[this.#at++] = code;
+    this.#leb(index);
   }
 
   #inline(sequence: readonly number[], temporary: number): void {
@@ -302,39 +463,70 @@ class Emitter {
   }
 
   /** budget -= units; if (budget < 0) refill(). */
-  #check(units: number, temporary: number): void {
+  #check(units: number, locals: ExtraLocals): void {
+    this.#operate(0x23, this.#in.injection.budget);
+    this.#constant(units);
+    this.#settleTop(locals);
+  }
+
+  /** budget -= owed; if (budget < 0) refill(); owed = 0. */
+  #settle(locals: ExtraLocals): void {
+    this.#reserve(INSERTION_BYTES);
+    this.#operate(0x23, this.#in.injection.budget);
+    this.#operate(0x20, locals.owed);
+    this.#settleTop(locals);
+    this.#zeroOwed(locals);
+  }
+
+  #zeroOwed(locals: ExtraLocals): void {
+    this.#constant(0);
+    this.#operate(0x21, locals.owed);
+  }
+
+  /** The budget less what lies on top of it, kept and checked. */
+  #settleTop(locals: ExtraLocals): void {
     const { budget, refill } = this.#in.injection;
-    this.#reserve(CHECK_BYTES + 24);
-    const put = (byte: number): void => {
-      this.#out[this.#at++] = byte;
-    };
-    put(0x23);
-    this.#leb(budget);
-    put(0x41);
-    // Signed LEB128 of a positive number below 2^27.
-    let rest = units;
-    while (rest > 0x3f) {
-      put((rest & 0x7f) | 0x80);
-      rest >>>= 7;
-    }
-    put(rest);
-    put(0x6b);
-    put(0x22);
-    this.#leb(temporary);
-    put(0x24);
-    this.#leb(budget);
-    put(0x20);
-    this.#leb(temporary);
-    put(0x41);
-    put(0x00);
-    put(0x48);
-    put(0x04);
-    put(0x40);
-    put(0x10);
-    this.#leb(refill);
-    put(0x0b);
+    this.#out[this.#at++] = 0x6b; // i32.sub
+    this.#operate(0x22, locals.temporary);
+    this.#operate(0x24, budget);
+    this.#operate(0x20, locals.temporary);
+    this.#constant(0);
+    this.#out[this.#at++] = 0x48; // i32.lt_s
+    this.#unlikely();
+    this.#operate(0x10, refill);
+    this.#out[this.#at++] = 0x0b;
+  }
+
+  /** owed = units, at a function's entry. */
+  #owe(units: number, locals: ExtraLocals): void {
+    this.#constant(units);
+    this.#operate(0x21, locals.owed);
+  }
+
+  /** owed += units; if (owed > limit) { settle(owed); owed = 0 }. */
+  #count(units: number, locals: ExtraLocals): void {
+    this.#operate(0x20, locals.owed);
+    this.#constant(units);
+    this.#out[this.#at++] = 0x6a; // i32.add
+    this.#operate(0x22, locals.owed);
+    this.#constant(locals.settleCost);
+    this.#out[this.#at++] = 0x4b; // i32.gt_u
+    this.#unlikely();
+    this.#operate(0x20, locals.owed);
+    this.#operate(0x10, this.#in.injection.settle);
+    this.#zeroOwed(locals);
+    this.#out[this.#at++] = 0x0b;
+  }
+
+  /** An `if` that is hardly ever taken: the engine keeps registers out of its way. */
+  #unlikely(): void {
+    this.#hints.push(this.#at - this.#bodyAt);
+    this.#out[this.#at++] = 0x04;
+    this.#out[this.#at++] = 0x40;
   }
 }
+
+const NO_LOCALS: ExtraLocals = { temporary: 0, owed: -1, settleCost: 0 };
 
 function encodeFunctionType(type: { readonly params: readonly EncodedType[]; readonly results: readonly EncodedType[] }): number[] {
   return [0x60, ...leb(type.params.length), ...type.params.flat(), ...leb(type.results.length), ...type.results.flat()];

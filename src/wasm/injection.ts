@@ -59,6 +59,8 @@ export class Injection {
   readonly entriesLeft: number;
   /** Function that asks the host for more budget, or traps. */
   readonly refill: number;
+  /** Function that takes units from the budget and checks it. */
+  readonly settle: number;
   readonly #module: ParsedModule;
   readonly #nonce: string;
   readonly #typeIndexes = new Map<string, number>();
@@ -80,6 +82,9 @@ export class Injection {
     this.hide("ticks", 1, this.tickTable);
     if (module.start !== undefined) this.hide("start", 0, module.start);
     this.refill = this.#defineRefill();
+    this.settle = this.define(["i32"], [], [], (code) => {
+      this.chargeTop(code.get(0), 0);
+    });
   }
 
   /** Full name of a hidden export. */

@@ -2,9 +2,10 @@
 
 import { randomBytes } from "node:crypto";
 
+import { enableBranchHints } from "./branch-hints.ts";
 import { CodeBuilder } from "./code-builder.ts";
 import { COST } from "./cost.ts";
-import { type Emitted, emitModule } from "./emit.ts";
+import { type EmitInput, type Emitted, emitModule, traceBody } from "./emit.ts";
 import { Helpers } from "./helpers.ts";
 import { type HiddenKey, Injection, encodeType } from "./injection.ts";
 import { type ParsedModule, readModule } from "./module-reader.ts";
@@ -63,18 +64,20 @@ export interface InstrumentedModule {
  *   MORTISE_TOO_MANY_TABLES, MORTISE_FUNCTION_TOO_LARGE or MORTISE_WASM_TOO_LARGE for one that policy refuses.
  */
 export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): InstrumentedModule {
+  enableBranchHints();
   const module = readModule(bytes, options.source ?? "the module");
   const nonce = options.nonce ?? randomBytes(8).toString("hex");
   const { scan, plan, injection, imported } = analyse(module, nonce, options.environment);
   const [refusal] = refusals(module, scan, { ...DEFAULT_MODULE_LIMITS, ...definedLimits(options) });
   if (refusal !== undefined) throw refusal;
-  const emitted = emitModule({ module, scan, plan, injection, imported, keepCustomSections: options.keepCustomSections ?? true });
+  const input: EmitInput = { module, scan, plan, injection, imported, keepCustomSections: options.keepCustomSections ?? true };
+  const emitted = emitModule(input);
   return {
     bytes: emitted.bytes,
     module,
     hiddenName: (key) => injection.name(key),
     isHidden: (name) => name.startsWith(nonce),
-    originalOffset: (functionIndex, offset) => originalOffset(module, scan, plan, injection, emitted, functionIndex, offset),
+    originalOffset: (functionIndex, offset) => originalOffset(input, emitted, functionIndex, offset),
   };
 }
 
@@ -126,110 +129,21 @@ function trampoline(injection: Injection, module: ParsedModule, index: number, t
   return { target, cost: COST.hostCall };
 }
 
-function originalOffset(
-  module: ParsedModule,
-  scan: ScanResult,
-  plan: Plan,
-  injection: Injection,
-  emitted: Emitted,
-  functionIndex: number,
-  offset: number,
-): number | undefined {
+/** Writes one body again to translate an offset in it; only traps need it, so that nothing is kept. */
+function originalOffset(input: EmitInput, emitted: Emitted, functionIndex: number, offset: number): number | undefined {
+  const { module } = input;
   const body = functionIndex - module.importedFunctions;
-  if (body < 0 || body >= scan.codeStart.length) return undefined;
-  return new OffsetMap(module, scan, plan, injection, emitted, body).original(offset);
+  if (body < 0 || body >= module.bodies.length / 2) return undefined;
+  const start = module.bodies[body * 2] as number;
+  const end = module.bodies[body * 2 + 1] as number;
+  const rewritten = offset - ((emitted.bodyStart[body] as number) + BODY_SIZE_BYTES);
+  const steps = traceBody(input, body);
+  const next = steps.findIndex((step) => step.rewritten > rewritten);
+  const step = steps.at(next < 0 ? -1 : Math.max(next - 1, 0));
+  if (step === undefined) return start;
+  const limit = next < 0 ? end : start + (steps[next]?.original ?? 0);
+  return Math.min(start + step.original + Math.max(rewritten - step.rewritten, 0), limit, end);
 }
 
-/** Replays one body's edits to translate an offset; only traps need it, so nothing is kept. */
-class OffsetMap {
-  readonly #steps: { from: number; to: number }[] = [];
-  readonly #end: number;
-
-  constructor(module: ParsedModule, scan: ScanResult, plan: Plan, injection: Injection, emitted: Emitted, body: number) {
-    const { bytes } = emitted;
-    const start = module.bodies[body * 2] as number;
-    this.#end = module.bodies[body * 2 + 1] as number;
-    const temporaries = plan.checked[body] === 1 || scan.usesInline[body] === 1;
-    let position = temporaries ? (scan.codeStart[body] as number) : start;
-    let at = (emitted.bodyStart[body] as number) + 5;
-    if (temporaries) at = skipLocals(bytes, at);
-    this.#steps.push({ from: at, to: position });
-    for (let edit = scan.functionEdits[body] as number; edit < (scan.functionEdits[body + 1] as number); edit++) {
-      const kind = scan.editKind.get(edit);
-      const argument = scan.editArgument.get(edit);
-      if (kind === 0 && plan.charge[argument] === 0) continue;
-      at += scan.editPosition.get(edit) - position;
-      position = scan.editEnd.get(edit);
-      // An injected sequence maps to the instruction that it replaces or stands before.
-      this.#steps.push({ from: at, to: scan.editPosition.get(edit) });
-      at += editLength(bytes, at, kind, argument, injection, scan.localCount[body] as number);
-      this.#steps.push({ from: at, to: position });
-    }
-  }
-
-  original(offset: number): number {
-    let found = this.#steps[0] ?? { from: offset, to: offset };
-    let next: { from: number; to: number } | undefined;
-    for (const step of this.#steps) {
-      if (step.from > offset) {
-        next = step;
-        break;
-      }
-      found = step;
-    }
-    const moved = found.to + (offset - found.from);
-    return Math.min(moved, next?.to ?? this.#end, this.#end);
-  }
-}
-
-function skipLeb(bytes: Uint8Array, at: number): number {
-  let position = at;
-  while ((bytes[position] as number) >= 0x80) position++;
-  return position + 1;
-}
-
-function skipLocals(bytes: Uint8Array, at: number): number {
-  let count = 0;
-  let scale = 1;
-  let position = at;
-  for (;;) {
-    const byte = bytes[position++] as number;
-    count += (byte & 0x7f) * scale;
-    scale *= 128;
-    if (byte < 0x80) break;
-  }
-  for (let group = 0; group < count; group++) {
-    position = skipLeb(bytes, position);
-    const type = bytes[position++] as number;
-    if (type === 0x63 || type === 0x64) position = skipLeb(bytes, position);
-  }
-  return position;
-}
-
-/** Length of what the emitter wrote for an edit. */
-function editLength(bytes: Uint8Array, at: number, kind: number, argument: number, injection: Injection, temporary: number): number {
-  switch (kind) {
-    case 0: {
-      // global.get b, i32.const n, i32.sub, local.tee t, global.set b, local.get t, i32.const 0, i32.lt_s, if, call r, end
-      let position = skipLeb(bytes, at + 1);
-      position = skipLeb(bytes, position + 1) + 1;
-      position = skipLeb(bytes, position + 1);
-      position = skipLeb(bytes, position + 1);
-      position = skipLeb(bytes, position + 1);
-      return skipLeb(bytes, position + 6) + 1 - at;
-    }
-    case 1:
-      return skipLeb(bytes, at) - at;
-    case 3: {
-      let length = 0;
-      for (const byte of injection.inlines[argument] ?? []) length += byte < 0x100 ? 1 : lebLength(temporary + byte - 0x100);
-      return length;
-    }
-    default:
-      return skipLeb(bytes, at + 1) - at;
-  }
-}
-
-function lebLength(value: number): number {
-  return value < 0x80 ? 1 : value < 0x4000 ? 2 : 3;
-}
+/** Bytes of the size prefix that the emitter writes before each body. */
+const BODY_SIZE_BYTES = 5;

@@ -2,8 +2,12 @@
 
 /** Grows by doubling; `data` may be longer than `length`. */
 export class IntList {
-  data: Int32Array = new Int32Array(1024);
+  data: Int32Array;
   length = 0;
+
+  constructor(capacity: number = 1024) {
+    this.data = new Int32Array(capacity);
+  }
 
   push(value: number): number {
     if (this.length === this.data.length) this.#grow();
@@ -14,8 +18,10 @@ export class IntList {
   /** Inserts before `at`, moving the few items behind it. */
   insert(at: number, value: number): void {
     if (this.length === this.data.length) this.#grow();
-    this.data.copyWithin(at + 1, at, this.length);
-    this.data[at] = value;
+    const { data } = this;
+    // A few items at most: a loop beats the call of copyWithin.
+    for (let index = this.length; index > at; index--) data[index] = data[index - 1] as number;
+    data[at] = value;
     this.length++;
   }
 

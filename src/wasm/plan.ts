@@ -40,7 +40,8 @@ export function planChecks(module: ParsedModule, scan: ScanResult): Plan {
       if (segmentOwner.get(segment) === entry) cost += segmentCost.get(segment);
     }
     ownEntryCost[fn] = cost;
-    if (cost > UNCHECKED_COST || module.reachable[imported + fn] === 1) entryChecked[fn] = 1;
+    // A function with a loop counts in a local variable and settles when it is left: its entry joins in for nothing.
+    if (cost > UNCHECKED_COST || module.reachable[imported + fn] === 1 || scan.hasLoop[fn] === 1) entryChecked[fn] = 1;
   }
 
   const state = new Uint8Array(count);

@@ -22,6 +22,8 @@ export const EDIT = {
   inline: 3,
   /** Insert a call of function `argument`. */
   insertCall: 4,
+  /** Insert the settling of what loops have counted: control leaves the function here. */
+  settle: 5,
 } as const;
 
 /** What happens to a call of an imported function. */
@@ -78,6 +80,9 @@ export interface ScanResult {
   readonly localCount: Int32Array;
   /** 1 for each body that uses an inline sequence, which needs temporaries. */
   readonly usesInline: Uint8Array;
+  /** 1 for each body with a loop, and for each body with a call. */
+  readonly hasLoop: Uint8Array;
+  readonly hasCall: Uint8Array;
   /** Branches and merges of each body: with the locals, what compiling it costs. */
   readonly branchCount: Int32Array;
 }
@@ -91,15 +96,45 @@ const CATCH = 5;
 const CATCH_ALL = 6;
 const TRY_TABLE = 7;
 
-// How many LEB128 bytes or fixed bytes follow an opcode that needs no further thought; 255 marks the others.
-const SPECIAL = 255;
-const PLAIN_TABLE = new Uint8Array(256).fill(SPECIAL);
-for (let code = 0x45; code <= 0xbf; code++) PLAIN_TABLE[code] = 0;
-PLAIN_TABLE[0x1a] = 0;
-PLAIN_TABLE[0x1b] = 0;
-PLAIN_TABLE[0xd1] = 0;
-PLAIN_TABLE[0xd3] = 0;
-PLAIN_TABLE[0xd4] = 0;
+// Classes of the instructions that the inner loop handles by itself.
+const CONTROL = 0;
+const PLAIN = 1;
+const LOCAL = 2;
+const CONSTANT = 3;
+const MEMORY = 4;
+const GLOBAL = 5;
+const INSTRUCTION_CLASS = new Uint8Array(256).fill(CONTROL);
+for (let code = 0x45; code <= 0xbf; code++) INSTRUCTION_CLASS[code] = PLAIN;
+for (const code of [0x1a, 0x1b, 0xd1, 0xd3, 0xd4]) INSTRUCTION_CLASS[code] = PLAIN;
+for (const code of [0x20, 0x21, 0x22]) INSTRUCTION_CLASS[code] = LOCAL;
+for (const code of [0x23, 0x24]) INSTRUCTION_CLASS[code] = GLOBAL;
+for (const code of [0x41, 0x42]) INSTRUCTION_CLASS[code] = CONSTANT;
+for (let code = 0x28; code <= 0x3e; code++) INSTRUCTION_CLASS[code] = MEMORY;
+
+// For the fast path: bytes of a simple instruction whose operands take one byte each, and masks that make the operand
+// bytes of an instruction without operands 0.
+const INSTRUCTION_LENGTH = new Uint8Array(256);
+const FIRST_OPERAND = new Uint8Array(256);
+const SECOND_OPERAND = new Uint8Array(256);
+for (let code = 0; code < 256; code++) {
+  const operands = { [PLAIN]: 0, [LOCAL]: 1, [CONSTANT]: 1, [GLOBAL]: 1, [MEMORY]: 2 }[INSTRUCTION_CLASS[code] as number] ?? 0;
+  INSTRUCTION_LENGTH[code] = 1 + operands;
+  FIRST_OPERAND[code] = operands > 0 ? 0xff : 0;
+  SECOND_OPERAND[code] = operands > 1 ? 0xff : 0;
+}
+
+/** What the first operand byte of each instruction must be below to take the fast path; 0 keeps an instruction off it. */
+function operandLimits(module: ParsedModule): Uint8Array {
+  const limits = new Uint8Array(256);
+  for (let code = 0; code < 256; code++) {
+    const kind = INSTRUCTION_CLASS[code];
+    if (kind === PLAIN) limits[code] = 1;
+    else if (kind === CONSTANT) limits[code] = 0x80;
+    else if (kind === GLOBAL) limits[code] = Math.min(module.globals.length, 0x80);
+    else if (kind === MEMORY) limits[code] = module.memories.length > 0 ? 0x40 : 0;
+  }
+  return limits;
+}
 
 /** Scans all bodies of a module; adds what it meets to `module.features`, `module.hazards` and `module.reachable`. */
 export function scanBodies(module: ParsedModule, options: ScanOptions): ScanResult {
@@ -137,28 +172,35 @@ class Scanner {
   /** Cost that each owner pays for others, by segment. */
   readonly #merged = new IntList();
 
+  readonly #operandLimits: Uint8Array;
+
   constructor(module: ParsedModule, options: ScanOptions) {
     this.#module = module;
     this.#options = options;
+    this.#operandLimits = operandLimits(module);
     this.#reader = new ByteReader(module.bytes, module.source);
     const count = module.bodies.length / 2;
+    // Real modules have an edit for each 60 to 100 bytes.
+    const expected = 1024 + Math.floor(module.bytes.length / 64);
     this.#result = {
-      editPosition: new IntList(),
-      editEnd: new IntList(),
-      editKind: new IntList(),
-      editArgument: new IntList(),
+      editPosition: new IntList(expected),
+      editEnd: new IntList(expected),
+      editKind: new IntList(expected),
+      editArgument: new IntList(expected),
       functionEdits: new Int32Array(count + 1),
-      segmentCost: new IntList(),
-      segmentOwner: new IntList(),
+      segmentCost: new IntList(expected),
+      segmentOwner: new IntList(expected),
       functionSegments: new Int32Array(count + 1),
-      callSegment: new IntList(),
-      callCallee: new IntList(),
+      callSegment: new IntList(expected),
+      callCallee: new IntList(expected),
       functionCalls: new Int32Array(count + 1),
       codeStart: new Int32Array(count),
       groupCount: new Int32Array(count),
       groupsStart: new Int32Array(count),
       localCount: new Int32Array(count),
       usesInline: new Uint8Array(count),
+      hasLoop: new Uint8Array(count),
+      hasCall: new Uint8Array(count),
       branchCount: new Int32Array(count),
     };
     const { types } = module;
@@ -422,47 +464,92 @@ class Scanner {
     this.#push(BLOCK, resultType?.kind === "function" ? Math.floor(resultType.results.length * COST.movedValue) : 0);
     const globalCount = module.globals.length;
 
-    while (this.#depth > 0) {
-      const at = reader.position;
-      if (at >= end) reader.fail(`function ${functionIndex} ends inside a block`, end);
-      if (this.#cost > SEGMENT_COST) this.#boundary(at);
-      const code = bytes[at] as number;
-      reader.position = at + 1;
-      if (PLAIN_TABLE[code] === 0) {
-        if (!this.#dead) this.#cost++;
-        continue;
+    const hasMemory = module.memories.length > 0;
+    // The loops that every instruction passes keep their state in locals; what is rarer goes through #control.
+    let position = reader.position;
+    let cost = localsCost;
+    let live = 1;
+    const limits = this.#operandLimits;
+    limits.fill(Math.min(localCount, 0x80), 0x20, 0x23);
+    const fastEnd = end - 2;
+    for (;;) {
+      if (cost > SEGMENT_COST) {
+        this.#cost = cost;
+        this.#boundary(position);
+        cost = 0;
       }
-      if (code >= 0x20 && code <= 0x22) {
-        // local.get, local.set, local.tee: nearly half of all instructions.
-        let index = bytes[at + 1] as number;
-        if (index < 0x80 && at + 1 < end) reader.position = at + 2;
-        else index = reader.u32();
-        if (index >= localCount) reader.fail(`local index ${index} is out of range (there are ${localCount})`, at + 1);
-        if (!this.#dead) this.#cost++;
-        continue;
+      // Simple instructions with operands of one byte, without a branch for each kind.
+      // An instruction takes a byte at least, so that this many bytes stay within the segment's cost.
+      const runEnd = Math.min(fastEnd, position + SEGMENT_COST + 1 - cost);
+      while (position < runEnd) {
+        const code = bytes[position] as number;
+        const first = (bytes[position + 1] as number) & (FIRST_OPERAND[code] as number);
+        const second = (bytes[position + 2] as number) & (SECOND_OPERAND[code] as number);
+        if (first >= (limits[code] as number) || second > 0x7f) break;
+        position += INSTRUCTION_LENGTH[code] as number;
+        cost += live;
       }
-      if (code === 0x41) {
-        if ((bytes[at + 1] as number) < 0x80 && at + 1 < end) reader.position = at + 2;
-        else reader.skipLeb(5);
-        if (!this.#dead) this.#cost++;
-        continue;
+      if (position >= end) reader.fail(`function ${functionIndex} ends inside a block`, end);
+      const at = position;
+      const code = bytes[position++] as number;
+      switch (INSTRUCTION_CLASS[code]) {
+        case PLAIN:
+          cost += live;
+          continue;
+        case LOCAL: {
+          // Nearly half of all instructions.
+          let index = bytes[position] as number;
+          if (index < 0x80 && position < end) position++;
+          else {
+            reader.position = position;
+            index = reader.u32();
+            position = reader.position;
+          }
+          if (index >= localCount) reader.fail(`local index ${index} is out of range (there are ${localCount})`, at + 1);
+          cost += live;
+          continue;
+        }
+        case CONSTANT:
+          if ((bytes[position] as number) < 0x80 && position < end) position++;
+          else {
+            reader.position = position;
+            reader.skipLeb(code === 0x41 ? 5 : 10);
+            position = reader.position;
+          }
+          cost += live;
+          continue;
+        case MEMORY:
+          if ((bytes[position] as number) < 0x40 && (bytes[position + 1] as number) < 0x80 && position + 1 < end && hasMemory) position += 2;
+          else {
+            reader.position = position;
+            this.#memoryArgument();
+            position = reader.position;
+          }
+          cost += live;
+          continue;
+        case GLOBAL: {
+          let index = bytes[position] as number;
+          if (index < 0x80 && position < end) position++;
+          else {
+            reader.position = position;
+            index = reader.u32();
+            position = reader.position;
+          }
+          if (index >= globalCount) reader.fail(`global index ${index} is out of range (there are ${globalCount})`, at + 1);
+          cost += live;
+          continue;
+        }
+        default:
+          reader.position = position;
+          this.#cost = cost;
+          this.#control(code, at);
+          position = reader.position;
+          cost = this.#cost;
+          live = this.#dead ? 0 : 1;
       }
-      if (code >= 0x28 && code <= 0x3e) {
-        const align = bytes[at + 1] as number;
-        const offset = bytes[at + 2] as number;
-        if (align < 0x40 && offset < 0x80 && at + 2 < end && module.memories.length > 0) reader.position = at + 3;
-        else this.#memoryArgument();
-        if (!this.#dead) this.#cost++;
-        continue;
-      }
-      if (code === 0x23 || code === 0x24) {
-        this.#index("global", globalCount);
-        this.#charge(1);
-        continue;
-      }
-      this.#control(code, at);
+      if (this.#depth === 0) break;
     }
-    if (reader.position !== end) reader.fail(`function ${functionIndex} has bytes after its end`);
+    if (position !== end) reader.fail(`function ${functionIndex} has bytes after its end`, position);
   }
 
   #control(code: number, at: number): void {
@@ -480,6 +567,7 @@ class Scanner {
         this.#branches++;
         this.#close();
         this.#pushBlock(LOOP);
+        this.#result.hasLoop[this.#bodyIndex] = 1;
         this.#openOwner(reader.position);
         this.#charge((this.#frameMoves[this.#depth - 1] as number) + 1);
         return;
@@ -505,14 +593,17 @@ class Scanner {
         this.#delegate();
         return this.#end(false);
       case 0x08: // throw
+        this.#leave(at);
         this.#index("tag", module.tags.length);
         this.#charge(COST.throw);
         return this.#kill(reader.position);
       case 0x09: // rethrow
+        this.#leave(at);
         this.#label(reader.position);
         this.#charge(COST.throw);
         return this.#kill(reader.position);
       case 0x0a: // throw_ref
+        this.#leave(at);
         module.features.add("exception-handling");
         this.#charge(COST.throw);
         return this.#kill(reader.position);
@@ -530,6 +621,7 @@ class Scanner {
       case 0x0e: // br_table
         return this.#branchTable(at);
       case 0x0f: // return
+        this.#leave(at);
         this.#branches++;
         this.#charge(1 + (this.#frameMoves[0] as number));
         return this.#kill(reader.position);
@@ -537,10 +629,13 @@ class Scanner {
         return this.#call(at, false);
       case 0x12: // return_call
         module.features.add("tail-call");
+        this.#leave(at);
         this.#call(at, true);
         return this.#kill(reader.position);
       case 0x11: // call_indirect
       case 0x13: // return_call_indirect
+        if (code === 0x11) this.#beforeCall(at);
+        else this.#leave(at);
         this.#charge(COST.call + (this.#typeMoves[this.#functionTypeIndex()] as number));
         this.#tableIndex();
         if (code === 0x11) return;
@@ -548,6 +643,8 @@ class Scanner {
         return this.#kill(reader.position);
       case 0x14: // call_ref
       case 0x15: // return_call_ref
+        if (code === 0x14) this.#beforeCall(at);
+        else this.#leave(at);
         module.features.add("typed-function-references");
         this.#charge(COST.call + (this.#typeMoves[this.#functionTypeIndex()] as number));
         if (code === 0x14) return;
@@ -568,9 +665,6 @@ class Scanner {
         return this.#charge(1);
       case 0x40: // memory.grow
         return this.#helper("memory.grow", at, this.#memoryIndex(), 0);
-      case 0x42: // i64.const
-        reader.skipLeb(10);
-        return this.#charge(1);
       case 0x43: // f32.const
         reader.take(4);
         return this.#charge(1);
@@ -639,20 +733,49 @@ class Scanner {
     this.#open(this.#reader.position);
   }
 
+  /** Notes that control leaves the function at `at`, if a loop before it may have counted something. */
+  #leave(at: number): void {
+    if (this.#result.hasLoop[this.#bodyIndex] === 1) this.#edit(EDIT.settle, at, at, 0);
+  }
+
+  /** Notes a call; an exception from the callee could pass this frame and lose what its loops have counted. */
+  #beforeCall(at: number): void {
+    this.#result.hasCall[this.#bodyIndex] = 1;
+    if (this.#module.tags.length > 0) this.#leave(at);
+  }
+
   #branchTable(at: number): void {
     const reader = this.#reader;
+    const { bytes } = reader;
     const count = reader.count("branch targets");
     if (count > ENGINE_LIMITS.branchTable) reader.fail(`br_table has ${count} targets, at most ${ENGINE_LIMITS.branchTable} are allowed`, at);
+    const depth = this.#depth;
     let moves = 0;
-    for (let left = count; left >= 0; left--) moves = Math.max(moves, this.#label(reader.position));
+    let { position } = reader;
+    for (let left = count; left >= 0; left--) {
+      let label = bytes[position] as number;
+      if (label < 0x80 && position < reader.end) position++;
+      else {
+        reader.position = position;
+        label = reader.u32();
+        position = reader.position;
+      }
+      if (label >= depth) reader.fail(`label ${label} is out of range (there are ${depth})`, position);
+      const frame = depth - 1 - label;
+      this.#frameTargeted[frame] = 1;
+      if ((this.#frameMoves[frame] as number) > moves) moves = this.#frameMoves[frame] as number;
+    }
+    reader.position = position;
+    this.#branches += count + 1;
     this.#charge(2 + moves);
-    this.#kill(reader.position);
+    this.#kill(position);
   }
 
   #call(at: number, tail: boolean): void {
     const reader = this.#reader;
     const module = this.#module;
     const operand = reader.position;
+    if (!tail) this.#beforeCall(at);
     const callee = this.#index("function", module.functionTypes.length);
     this.#charge(COST.call + (this.#typeMoves[module.functionTypes[callee] as number] as number));
     if (callee >= module.importedFunctions) {

@@ -59,7 +59,7 @@ export class ExtismInstance implements GuestInstance {
   #logNoticeGiven = false;
   #exitCode: number | undefined;
   #fuelUsed = 0;
-  /** Pages that the host took for large inputs. */
+  #inputBytes = 0;
   #callContext: CallContext | undefined;
 
   private constructor(guest: CompiledGuest, state: PluginState) {
@@ -136,14 +136,17 @@ export class ExtismInstance implements GuestInstance {
     }
   }
 
-  call(entry: GuestEntry, input: string | Uint8Array | undefined, context: unknown, timeoutMs: number): PluginOutput {
+  call(entry: GuestEntry, input: string | Uint8Array | undefined, context: unknown, timeoutMs: number, statedMs: number): PluginOutput {
     const { meter } = this;
     const { name, limits } = this.#state;
     this.#function = entry.name;
     this.#context = context;
-    this.#timeoutMs = timeoutMs;
+    this.#timeoutMs = statedMs;
     this.#logged = 0;
+    this.#fuelUsed = 0;
+    this.#inputBytes = 0;
     const length = input === undefined ? 0 : typeof input === "string" ? this.#writeText(input) : this.#writeBytes(input);
+    this.#inputBytes = length;
     const run = this.#entries.get(entry.name) ?? this.#bind(entry);
     const granted = meter.begin(limits.fuel, timeoutMs);
     const outer = meter.enter();
@@ -169,6 +172,10 @@ export class ExtismInstance implements GuestInstance {
     const run = this.#exports[entry.hidden] as EntryFunction;
     this.#entries.set(entry.name, run);
     return run;
+  }
+
+  get inputBytes(): number {
+    return this.#inputBytes;
   }
 
   get fuelUsed(): number {

@@ -1,0 +1,78 @@
+// Prints the outcome of `mortise call`: the output as it is, or one JSON object.
+
+import type { MortiseError } from "../index.ts";
+import { printFailure } from "./failure.ts";
+import { bytes, count, milliseconds } from "./quantities.ts";
+import { alignRows } from "./table.ts";
+import { jsonText } from "./terminal.ts";
+
+/** What a call took. */
+export interface CallStats {
+  readonly loadMs: number;
+  readonly callMs: number;
+  readonly fuel: number;
+  readonly memoryBytes: number;
+}
+
+/** How a call ended. */
+export type CallOutcome =
+  | { readonly ok: true; readonly output: Uint8Array; readonly stats: CallStats }
+  | { readonly ok: false; readonly error: MortiseError; readonly hint?: string; readonly stats?: CallStats };
+
+const NEWLINE = 0x0a;
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Prints an outcome. */
+export async function printOutcome(outcome: CallOutcome, flags: { readonly json?: boolean; readonly stats?: boolean }): Promise<void> {
+  if (flags.json === true) {
+    await write(`${jsonText(toJson(outcome))}\n`);
+    return;
+  }
+  if (outcome.ok) await writeOutput(outcome.output);
+  else printFailure(outcome.error, outcome.hint);
+  if (flags.stats === true && outcome.stats !== undefined) process.stderr.write(statsText(outcome.stats));
+}
+
+function toJson(outcome: CallOutcome): Record<string, unknown> {
+  const stats = outcome.stats === undefined ? {} : { stats: rounded(outcome.stats) };
+  if (!outcome.ok) return { ok: false, error: outcome.error.toJSON(), ...stats };
+  return { ok: true, ...outputJson(outcome.output), ...stats };
+}
+
+function outputJson(output: Uint8Array): { output: string } | { outputBase64: string } {
+  try {
+    return { output: strict.decode(output) };
+  } catch {
+    return { outputBase64: Buffer.from(output).toString("base64") };
+  }
+}
+
+function rounded(stats: CallStats): CallStats {
+  return { ...stats, loadMs: toMicroseconds(stats.loadMs), callMs: toMicroseconds(stats.callMs) };
+}
+
+function toMicroseconds(ms: number): number {
+  return Number(ms.toFixed(3));
+}
+
+function statsText(stats: CallStats): string {
+  const rows = [
+    ["time", `${milliseconds(stats.callMs)} to call, ${milliseconds(stats.loadMs)} to load`],
+    ["fuel", `${count(stats.fuel)} units`],
+    ["memory", bytes(stats.memoryBytes)],
+  ];
+  return alignRows(rows)
+    .map((line) => `${line}\n`)
+    .join("");
+}
+
+/** The bytes as they are; a terminal gets the newline that it needs. */
+async function writeOutput(output: Uint8Array): Promise<void> {
+  await write(output);
+  if (process.stdout.isTTY && output.length > 0 && output.at(-1) !== NEWLINE) await write("\n");
+}
+
+/** Waits until the data is written, or cannot be: what is wrong with stdout is reported where its errors arrive. */
+async function write(data: Uint8Array | string): Promise<void> {
+  await new Promise<void>((resolve) => process.stdout.write(data, () => resolve()));
+}

@@ -1,0 +1,90 @@
+// What a failure looks like on the command line: one line, the guest's frames, a hint, and an exit code.
+
+import { ERRORS, type ErrorCode, MortiseError, isMortiseError } from "../index.ts";
+import { paint, visible } from "./terminal.ts";
+
+/** Exit codes; a process that Ctrl-C ends counts as 130 in a shell. */
+export const EXIT = { ok: 0, failed: 1, usage: 2, unloadable: 3 } as const;
+
+/** One of {@link EXIT}. */
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+const USAGE_CODES: ReadonlySet<ErrorCode> = new Set([
+  "MORTISE_USAGE",
+  "MORTISE_INVALID_OPTION",
+  "MORTISE_UNKNOWN_FUNCTION",
+  "MORTISE_BAD_SIGNATURE",
+] satisfies ErrorCode[]);
+
+const UNLOADABLE_CODES: ReadonlySet<ErrorCode> = new Set([
+  "MORTISE_NOT_WASM",
+  "MORTISE_WASM_TEXT",
+  "MORTISE_WASM_COMPONENT",
+  "MORTISE_WASM_MALFORMED",
+  "MORTISE_WASM_INVALID",
+  "MORTISE_WASM_UNSUPPORTED",
+  "MORTISE_SOURCE_NOT_FOUND",
+  "MORTISE_SOURCE_UNREADABLE",
+  "MORTISE_MISSING_IMPORT",
+  "MORTISE_IMPORT_TYPE",
+  "MORTISE_INITIAL_MEMORY",
+  "MORTISE_INITIAL_TABLE",
+  "MORTISE_INSTANCE_FAILED",
+] satisfies ErrorCode[]);
+
+/** What to do about a failure, where the command line has an answer. */
+const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
+  MORTISE_TIMEOUT: "--timeout-ms gives it more time",
+  MORTISE_FUEL: "--fuel gives it more",
+  MORTISE_MEMORY_LIMIT: "--memory-mb gives it more",
+  MORTISE_INITIAL_MEMORY: "--memory-mb gives it more",
+  MORTISE_INPUT_LIMIT: "--memory-mb gives it more",
+  MORTISE_MISSING_IMPORT: "the command line provides no host functions; load this plugin from a program",
+  MORTISE_PERMISSION: "the command line grants none",
+};
+
+/** The exit code that tells a script what kind of failure it was. */
+export function exitCodeOf(error: MortiseError): ExitCode {
+  if (USAGE_CODES.has(error.code)) return EXIT.usage;
+  const entry: { readonly policy?: true } = ERRORS[error.code];
+  return entry.policy === true || UNLOADABLE_CODES.has(error.code) ? EXIT.unloadable : EXIT.failed;
+}
+
+/** The error for a command line that makes no sense. */
+export function usageError(reason: string, hint?: string): MortiseError {
+  return new MortiseError("MORTISE_USAGE", hint === undefined ? { reason } : { reason, hint });
+}
+
+/** Anything that was thrown, as a coded error. */
+export function toMortiseError(error: unknown): MortiseError {
+  if (isMortiseError(error)) return error;
+  return new MortiseError("MORTISE_INTERNAL", { reason: error instanceof Error ? error.message : String(error) }, error);
+}
+
+/** Prints a failure to stderr: `mortise: CODE: message`, the guest's frames if there are any, and a hint if there is one. */
+export function printFailure(error: MortiseError, hint: string | undefined = hintOf(error)): void {
+  const lines = [`mortise: ${paint(process.stderr, "red", error.code)}: ${error.message}`, ...traceLines(error.details["trace"])];
+  if (hint !== undefined) lines.push(paint(process.stderr, "dim", `  hint: ${visible(hint)}`));
+  process.stderr.write(`${lines.join("\n")}\n`);
+}
+
+function hintOf(error: MortiseError): string | undefined {
+  const { hint } = error.details;
+  if (error.code === "MORTISE_USAGE" && typeof hint === "string") return hint;
+  return HINTS[error.code];
+}
+
+interface Frame {
+  readonly function: string;
+  readonly offset: number;
+}
+
+function isFrame(value: unknown): value is Frame {
+  if (typeof value !== "object" || value === null || !("function" in value && "offset" in value)) return false;
+  return typeof value.function === "string" && typeof value.offset === "number";
+}
+
+function traceLines(trace: unknown): string[] {
+  const frames = Array.isArray(trace) ? trace.filter(isFrame) : [];
+  return frames.map((frame) => `  at ${visible(frame.function)} (offset 0x${frame.offset.toString(16)})`);
+}

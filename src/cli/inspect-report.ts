@@ -1,0 +1,116 @@
+// The page that `mortise inspect` prints.
+
+import type { ModuleDescription, ModuleItem } from "../wasm/index.ts";
+import { bytes, count, plural } from "./quantities.ts";
+import { alignRows } from "./table.ts";
+import { type Paint, columnsOf, paint, visible, wrap } from "./terminal.ts";
+
+const LABEL_WIDTH = 11;
+const PAGE = 65_536;
+
+/** Who provides the imports of a module. */
+const PROVIDERS: Readonly<Record<string, string>> = {
+  "extism:host/env": "provided: the Extism interface",
+  wasi_snapshot_preview1: "provided: WASI without files, environment and network",
+};
+
+const colour = (format: Paint, text: string): string => paint(process.stdout, format, text);
+
+/** A module's description as lines of text. */
+export function describeModule(file: string, module: ModuleDescription): string {
+  const blocks = [
+    [colour("bold", visible(file))],
+    summary(module),
+    section("imports", module.imports.length, imports(module.imports)),
+    section("exports", module.exports.length, exports(module.exports)),
+    section("custom sections", module.customSections.length, customSections(module)),
+    refusals(module),
+  ];
+  return `${blocks
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join("\n"))
+    .join("\n\n")}\n`;
+}
+
+function summary(module: ModuleDescription): string[] {
+  const { functions } = module;
+  return [
+    ...field("interface", `${module.interface.name}: ${visible(module.interface.because)}`),
+    ...field("size", module.size < 1024 ? bytes(module.size) : `${bytes(module.size)} (${count(module.size)} bytes)`),
+    ...field("functions", `${count(functions.defined)} defined, ${count(functions.imported)} imported`),
+    ...list("memories", module.memories.map(memoryText)),
+    ...list("tables", module.tables.map(tableText)),
+    ...field("globals", module.globals === 0 ? "none" : count(module.globals)),
+    ...field("start", module.start ? "a function runs when the module is instantiated" : "none"),
+    ...field("features", module.features.length === 0 ? "none beyond WebAssembly 1.0" : module.features.join(", ")),
+    ...field("refused", refusedText(module), module.refusals.length === 0 ? "green" : "red"),
+  ];
+}
+
+function refusedText({ refusals: found }: ModuleDescription): string {
+  return found.length === 0 ? "no" : `yes, for ${plural(found.length, "reason")}`;
+}
+
+/** A label and its value; on a terminal the value is wrapped under itself, in a pipe it stays on one line. */
+function field(label: string, value: string, format?: Paint): string[] {
+  const width = process.stdout.isTTY ? columnsOf(process.stdout) - LABEL_WIDTH : Number.POSITIVE_INFINITY;
+  return wrap(value, width).map((line, index) => {
+    const head = (index === 0 ? label : "").padEnd(LABEL_WIDTH);
+    return colour("dim", head) + (format === undefined ? line : colour(format, line));
+  });
+}
+
+function list(label: string, values: readonly string[]): string[] {
+  if (values.length === 0) return field(label, "none");
+  return values.flatMap((value, index) => field(index === 0 ? label : "", value));
+}
+
+function memoryText(memory: ModuleDescription["memories"][number]): string {
+  const notes = `${memory.shared ? ", shared" : ""}${memory.imported ? ", imported" : ""}`;
+  return `${plural(memory.minimum, "page")} (${bytes(memory.minimum * PAGE)}), ${most(memory.maximum)}${notes}`;
+}
+
+function tableText(table: ModuleDescription["tables"][number]): string {
+  const entries = `${plural(table.minimum, "entry", "entries")} of ${table.element}`;
+  return `${entries}, ${most(table.maximum)}${table.imported ? ", imported" : ""}`;
+}
+
+function most(maximum: number | undefined): string {
+  return maximum === undefined ? "no maximum" : `at most ${count(maximum)}`;
+}
+
+function section(title: string, size: number, lines: readonly string[]): string[] {
+  return size === 0 ? [] : [`${colour("bold", title)} ${colour("dim", `(${count(size)})`)}`, ...lines];
+}
+
+function imports(items: readonly ModuleItem[]): string[] {
+  const byModule = Map.groupBy(items, (item) => item.module ?? "");
+  return [...byModule].flatMap(([module, members]) => {
+    const provider = PROVIDERS[module] ?? "host functions: yours to provide";
+    const title = `  ${colour("cyan", visible(module))}  ${colour("dim", provider)}`;
+    return [title].concat(alignRows(members.map((item) => [`    ${visible(item.name)}`, item.type])));
+  });
+}
+
+function exports(items: readonly ModuleItem[]): string[] {
+  const rows = alignRows(items.map((item) => [visible(item.name), item.type, isCallable(item) ? "can be called" : ""]));
+  return rows.map((row) => `  ${row.replace(/can be called$/, (note) => colour("green", note))}`);
+}
+
+/** A plugin function has no parameters and returns nothing or an i32. */
+function isCallable({ kind, type }: ModuleItem): boolean {
+  return kind === "function" && (type === "() -> ()" || type === "() -> i32");
+}
+
+function customSections(module: ModuleDescription): string[] {
+  return alignRows(
+    module.customSections.map(({ name, size }) => [visible(name), bytes(size)]),
+    ["left", "right"],
+  ).map((row) => `  ${row}`);
+}
+
+function refusals(module: ModuleDescription): string[] {
+  const width = process.stdout.isTTY ? columnsOf(process.stdout) - 4 : Number.POSITIVE_INFINITY;
+  const lines = module.refusals.flatMap(({ code, message }) => [`  ${colour("red", code)}`, ...wrap(message, width).map((line) => `    ${line}`)]);
+  return section("refused because", module.refusals.length, lines);
+}

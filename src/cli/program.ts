@@ -1,0 +1,122 @@
+// The commands, their options and their help.
+
+import { readFileSync } from "node:fs";
+
+import { Command, CommanderError, Option } from "commander";
+
+import { type CallFlags, LOG_CHOICES, callCommand } from "./call-command.ts";
+import { EXIT, usageError } from "./failure.ts";
+import { inspectCommand } from "./inspect-command.ts";
+import { parseConfig, parseMemory, parseWholeNumber } from "./option-values.ts";
+
+const EXAMPLES = `
+Examples:
+  mortise inspect plugin.wasm
+  mortise call plugin.wasm count_vowels --input "Hello, World!"
+  mortise call plugin.wasm resize --input-file a.png --memory-mb 256 > b.png
+  echo '{"n":5}' | mortise call plugin.wasm handle - --json
+
+Exit codes:
+  0    done
+  1    the plugin failed: its own error, a trap, a limit
+  2    the command line is wrong, or names a function or input that is not there
+  3    the module cannot be loaded: missing, not WebAssembly, or refused
+  130  interrupted by Ctrl-C, even while a plugin runs`;
+
+const CALL_HELP = `
+The file is a core WebAssembly module. Its function gets the input, or nothing.
+What it outputs goes to stdout, byte for byte; its log lines go to stderr.
+
+Examples:
+  mortise call plugin.wasm count_vowels --input "Hello, World!" --stats
+  mortise call plugin.wasm greet --config name=Ada --config lang=en
+  mortise call plugin.wasm sum - --json < numbers.txt`;
+
+const INSPECT_HELP = `
+Nothing of the module is compiled or run. A module that would be refused is
+described like any other, with the reasons; the exit code is 0 then, too.
+
+Examples:
+  mortise inspect plugin.wasm
+  mortise inspect plugin.wasm --json | jq .imports`;
+
+/**
+ * Runs the command line and returns the exit code.
+ *
+ * @throws MortiseError MORTISE_USAGE if the command line makes no sense
+ */
+export async function runProgram(args: readonly string[]): Promise<number> {
+  let exitCode: number = EXIT.ok;
+  const program = defineProgram((code) => (exitCode = code));
+  try {
+    await program.parseAsync(args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    // Help and version have been printed; without any command, help stands in for the message.
+    if (error.exitCode === 0) return EXIT.ok;
+    if (error.code === "commander.help") return EXIT.usage;
+    throw toUsageError(error, program.commands.find((command) => command.name() === args[0])?.name());
+  }
+  return exitCode;
+}
+
+function defineProgram(done: (exitCode: number) => void): Command {
+  const program = new Command("mortise")
+    .description("Runs WebAssembly plugins under limits.")
+    .version(packageVersion(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print help")
+    .helpCommand("help [command]", "print help for a command")
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    .configureHelp({ optionDescription: (option) => option.description })
+    .addHelpText("after", EXAMPLES);
+  defineCall(program, done);
+  program
+    .command("inspect")
+    .description("say what a module is, and whether it would be refused")
+    .argument("<file>", "the module")
+    .option("--json", "print one JSON object")
+    .addHelpText("after", INSPECT_HELP)
+    .action(async (file: string, flags: { readonly json?: boolean }) => done(await inspectCommand(file, flags)));
+  return program;
+}
+
+function defineCall(program: Command, done: (exitCode: number) => void): void {
+  program
+    .command("call")
+    .description("call a function of a plugin, once")
+    .argument("<file>", "the plugin")
+    .argument("<function>", "the function to call")
+    .argument("[-]", "read the input from stdin")
+    .option("--input <text>", "the input, as text")
+    .option("--input-file <file>", "the input, from a file")
+    .option("--config <key=value>", "configuration that the plugin may read; repeatable", parseConfig)
+    .option("--timeout-ms <ms>", "time it may take (default: 1000)", parseWholeNumber)
+    .option("--memory-mb <mib>", "memory it may have, in MiB (default: 64)", parseMemory)
+    .option("--fuel <units>", "fuel it may use (default: no limit)", parseWholeNumber)
+    .addOption(
+      new Option("--log-level <level>", `least severe log lines to show: ${LOG_CHOICES.join(", ")} (default: info)`)
+        .choices(LOG_CHOICES)
+        .default("info"),
+    )
+    .option("--stats", "print time, fuel and memory to stderr")
+    .option("--json", "print one JSON object: output or error, and stats")
+    .addHelpText("after", CALL_HELP)
+    .action(async (file: string, fn: string, dash: string | undefined, flags: CallFlags) =>
+      done(await callCommand(file, fn, dash === undefined ? flags : { ...flags, dash })),
+    );
+}
+
+/** Commander's text without its prefix; a suggestion becomes the hint. */
+function toUsageError(error: CommanderError, command: string | undefined): Error {
+  const [reason = "", ...rest] = error.message.replace(/^error: /, "").split("\n");
+  const suggestion = rest.join(" ").replace(/^\(Did you mean (?:one of )?(.*)\?\)$/, "did you mean $1?");
+  return usageError(reason, suggestion === "" ? `mortise ${command === undefined ? "" : `${command} `}--help shows what there is` : suggestion);
+}
+
+/** Read here, not imported: the file lies outside of what is compiled. */
+function packageVersion(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  const description: unknown = JSON.parse(text);
+  return typeof description === "object" && description !== null && "version" in description ? String(description.version) : "unknown";
+}

@@ -1,0 +1,120 @@
+// `mortise inspect`: what it says of good, refused and broken modules.
+import assert from "node:assert/strict";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { stripVTControlCharacters } from "node:util";
+
+import { EVIL_NAMES, NEEDS_HOST, SHARED_MEMORY, makeFolder, writeWat } from "./modules.ts";
+import { ROOT, runCli } from "./run-cli.ts";
+import { assertSample } from "./samples.ts";
+
+const folder = await makeFolder();
+after(() => rm(folder, { recursive: true }));
+
+describe("mortise inspect", () => {
+  for (const guest of ["sha256.c", "vowels.ts", "fixtures.c", "readability.go"]) {
+    it(`describes ${guest} as the sample has it`, async () => {
+      const result = await runCli(["inspect", `guests/prebuilt/${guest}.wasm`]);
+      assert.equal(result.stderr, "");
+      assert.equal(result.exitCode, 0);
+      await assertSample(`inspect-${guest}.txt`, result.stdout);
+    });
+  }
+
+  it("says why a module would be refused, and succeeds", async () => {
+    const path = await writeWat(folder, "shared", SHARED_MEMORY);
+    const result = await runCli(["inspect", path]);
+    assert.equal(result.exitCode, 0);
+    assert.match(result.stdout, /refused {4}yes, for 1 reason\n/);
+    assert.match(
+      result.stdout,
+      /refused because \(1\)\n {2}MORTISE_SHARED_MEMORY\n {4}Cannot run ".*" in this thread: .* could block the event loop/,
+    );
+  });
+
+  it("marks host functions as the user's to provide", async () => {
+    const path = await writeWat(folder, "needs-host", NEEDS_HOST);
+    assert.match((await runCli(["inspect", path])).stdout, / {2}app {2}host functions: yours to provide\n {4}notify {2}\(i64\) -> i64\n/);
+  });
+
+  it("escapes names that would act on a terminal", async () => {
+    const path = await writeWat(folder, "evil", EVIL_NAMES);
+    const { stdout } = await runCli(["inspect", path]);
+    assert.match(stdout, /\\u\{1b\}\[2J\\u\{202e\}clear/);
+    const both = stdout + (await runCli(["inspect", path, "--json"])).stdout;
+    assert.ok(!both.includes("\u001b") && !both.includes("\u202e"));
+  });
+
+  it("is plain in a pipe and coloured if FORCE_COLOR asks for it", async () => {
+    const args = ["inspect", "guests/prebuilt/echo.c.wasm"];
+    const plain = await runCli(args);
+    const coloured = await runCli(args, { env: { FORCE_COLOR: "1" } });
+    assert.ok(!plain.stdout.includes("\u001b"));
+    assert.ok(coloured.stdout.includes("\u001b[1m"));
+    assert.equal(stripVTControlCharacters(coloured.stdout), plain.stdout);
+  });
+
+  it("prints the same as one object with --json", async () => {
+    const file = "guests/prebuilt/sha256.c.wasm";
+    const result = await runCli(["inspect", file, "--json"]);
+    const { ok, ...description } = JSON.parse(result.stdout) as Record<string, unknown>;
+    assert.equal(ok, true);
+    assert.equal(description["file"], file);
+    assert.equal(description["size"], (await readFile(join(ROOT, file))).length);
+    assert.deepEqual(description["exports"], [
+      { name: "memory", kind: "memory", type: "memory 1.. pages" },
+      { name: "sha256", kind: "function", type: "() -> i32" },
+    ]);
+    assert.deepEqual(description["refusals"], []);
+  });
+});
+
+describe("mortise inspect, on what is no core module,", () => {
+  const component = Uint8Array.of(0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0);
+  const cases: readonly (readonly [name: string, contents: string | Uint8Array, code: string])[] = [
+    ["empty.wasm", "", "MORTISE_NOT_WASM"],
+    ["page.html", "<!doctype html>", "MORTISE_NOT_WASM"],
+    ["module.wat", "(module)", "MORTISE_WASM_TEXT"],
+    ["component.wasm", component, "MORTISE_WASM_COMPONENT"],
+  ];
+  for (const [name, contents, code] of cases) {
+    it(`fails with ${code} for ${name}`, async () => {
+      const path = join(folder, name);
+      await writeFile(path, contents);
+      const result = await runCli(["inspect", path]);
+      assert.match(result.stderr, new RegExp(`^mortise: ${code}: Cannot read ".*${name}": [^\n]*\n$`));
+      assert.deepEqual([result.stdout, result.exitCode], ["", 3]);
+    });
+  }
+
+  for (const length of [1, 4, 7, 9, 30, 300, 2500, 5070]) {
+    it(`fails in one line for a module cut after ${length} bytes`, async () => {
+      const whole = await readFile(join(ROOT, "guests/prebuilt/sha256.c.wasm"));
+      const path = join(folder, `cut-${length}.wasm`);
+      await writeFile(path, whole.subarray(0, length));
+      for (const args of [
+        ["inspect", path],
+        ["call", path, "sha256"],
+      ]) {
+        const result = await runCli(args);
+        assert.match(result.stderr, /^mortise: MORTISE_(NOT_WASM|WASM_MALFORMED): Cannot read [^\n]*\n$/);
+        assert.deepEqual([result.stdout, result.exitCode], ["", 3]);
+      }
+    });
+  }
+
+  it("says that the file is not there, or is a directory", async () => {
+    const missing = await runCli(["inspect", "none.wasm"]);
+    assert.equal(missing.stderr, 'mortise: MORTISE_SOURCE_NOT_FOUND: Cannot load plugin from "none.wasm": the file does not exist\n');
+    const directory = await runCli(["inspect", "src"]);
+    assert.equal(directory.stderr, 'mortise: MORTISE_SOURCE_UNREADABLE: Cannot load plugin from "src": it is a directory\n');
+    assert.deepEqual([missing.exitCode, directory.exitCode], [3, 3]);
+  });
+
+  it("gives the failure as an object with --json", async () => {
+    const result = await runCli(["inspect", "none.wasm", "--json"]);
+    const { ok, error } = JSON.parse(result.stdout) as { ok: boolean; error: { code: string } };
+    assert.deepEqual([ok, error.code, result.exitCode, result.stderr], [false, "MORTISE_SOURCE_NOT_FOUND", 3, ""]);
+  });
+});
