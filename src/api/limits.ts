@@ -22,7 +22,7 @@ export interface Limits {
   readonly logBytes?: number;
   /** Bytes of one function body. @default 1 MiB */
   readonly functionBytes?: number;
-  /** Locals times branches of one function. @default 40 million */
+  /** Live values (locals and operands) at each branch and merge of one function, added up: what compiling it costs. @default 2 million */
   readonly functionComplexity?: number;
   /** Memories and tables that a module may have. @default 8 and 64 */
   readonly memories?: number;
@@ -55,7 +55,7 @@ export const DEFAULT_LIMITS: ResolvedLimits = {
   varBytes: 1 << 20,
   logBytes: 64 << 10,
   functionBytes: 1 << 20,
-  functionComplexity: 40_000_000,
+  functionComplexity: 2_000_000,
   memories: 8,
   tables: 64,
 };

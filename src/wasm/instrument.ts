@@ -23,13 +23,16 @@ export interface GuestEnvironment {
 export interface InstrumentOptions extends ModuleLimits {
   /** Name of the module in error messages. @default "the module" */
   readonly source?: string;
-  /** Prefix of the hidden exports; must be unguessable for a guest. @default 16 random hexadecimal digits per call */
+  /** Prefix of the hidden exports; must be unguessable for a guest. @default 16 random hexadecimal digits per process */
   readonly nonce?: string;
   /** Copy custom sections that rewriting leaves true. @default true */
   readonly keepCustomSections?: boolean;
   /** Functions of an ABI to build into the module. */
   readonly environment?: GuestEnvironment;
 }
+
+/** One for all modules: equal plugins give equal bytes, whose code the engine then shares. */
+const PROCESS_NONCE = randomBytes(8).toString("hex");
 
 /** A rewritten module. */
 export interface InstrumentedModule {
@@ -66,7 +69,7 @@ export interface InstrumentedModule {
 export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): InstrumentedModule {
   enableBranchHints();
   const module = readModule(bytes, options.source ?? "the module");
-  const nonce = options.nonce ?? randomBytes(8).toString("hex");
+  const nonce = options.nonce ?? PROCESS_NONCE;
   const { scan, plan, injection, imported } = analyse(module, nonce, options.environment);
   const [refusal] = refusals(module, scan, { ...DEFAULT_MODULE_LIMITS, ...definedLimits(options) });
   if (refusal !== undefined) throw refusal;

@@ -12,7 +12,7 @@ export interface ModuleLimits {
   readonly tables?: number;
   /** Bytes of one function body: it is compiled at its first call, when nothing can interrupt. @default 1 MiB */
   readonly functionBytes?: number;
-  /** Locals times branches of one function: what the baseline compiler's merges cost. @default 40 million */
+  /** Live values (locals and operands) at each branch and merge of one function, added up. @default 2 million */
   readonly functionComplexity?: number;
   /** `"allow"` lets a module allocate on the garbage-collected heap, which no limit covers. @default "refuse" */
   readonly gc?: "allow" | "refuse";
@@ -24,7 +24,7 @@ export const DEFAULT_MODULE_LIMITS: Required<ModuleLimits> = {
   memories: 8,
   tables: 64,
   functionBytes: 1 << 20,
-  functionComplexity: 40_000_000,
+  functionComplexity: 2_000_000,
   gc: "refuse",
   threads: "refuse",
 };
@@ -51,13 +51,13 @@ export function refusals(module: ParsedModule, scan: ScanResult, limits: Require
         new MortiseError("MORTISE_FUNCTION_TOO_LARGE", { source, index, what: "bytes", size, limit: limits.functionBytes, option: "functionBytes" }),
       );
     }
-    const complexity = (scan.localCount[body] as number) * (scan.branchCount[body] as number);
+    const complexity = scan.complexity[body] as number;
     if (complexity > limits.functionComplexity) {
       found.push(
         new MortiseError("MORTISE_FUNCTION_TOO_LARGE", {
           source,
           index,
-          what: "locals times branches",
+          what: "complexity",
           size: complexity,
           limit: limits.functionComplexity,
           option: "functionComplexity",

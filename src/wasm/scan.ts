@@ -83,8 +83,8 @@ export interface ScanResult {
   /** 1 for each body with a loop, and for each body with a call. */
   readonly hasLoop: Uint8Array;
   readonly hasCall: Uint8Array;
-  /** Branches and merges of each body: with the locals, what compiling it costs. */
-  readonly branchCount: Int32Array;
+  /** Of each body, the values that are live at its branches and merges, added up: what compiling it costs. */
+  readonly complexity: Float64Array;
 }
 
 const BLOCK = 0;
@@ -95,6 +95,9 @@ const TRY = 4;
 const CATCH = 5;
 const CATCH_ALL = 6;
 const TRY_TABLE = 7;
+
+/** What a block costs the compiler apart from live values, in the same unit. */
+const MERGE_BASE = 16;
 
 // Classes of the instructions that the inner loop handles by itself.
 const CONTROL = 0;
@@ -123,6 +126,27 @@ for (let code = 0; code < 256; code++) {
   SECOND_OPERAND[code] = operands > 1 ? 0xff : 0;
 }
 
+// What each simple instruction does to the operand stack, for the price of compiling it.
+const STACK_EFFECT = new Int8Array(256);
+const effect = (from: number, to: number, delta: number): void => {
+  STACK_EFFECT.fill(delta, from, to + 1);
+};
+effect(0x1a, 0x1a, -1); // drop
+effect(0x1b, 0x1b, -2); // select
+effect(0x20, 0x20, 1); // local.get
+effect(0x21, 0x21, -1); // local.set
+effect(0x23, 0x23, 1); // global.get
+effect(0x24, 0x24, -1); // global.set
+effect(0x36, 0x3e, -2); // stores
+effect(0x41, 0x44, 1); // constants
+effect(0x46, 0x4f, -1); // comparisons
+effect(0x51, 0x66, -1);
+effect(0x6a, 0x78, -1); // integer arithmetic
+effect(0x7c, 0x8a, -1);
+effect(0x92, 0x98, -1); // floating point arithmetic
+effect(0xa0, 0xa6, -1);
+effect(0xd3, 0xd3, -1); // ref.eq
+
 /** What the first operand byte of each instruction must be below to take the fast path; 0 keeps an instruction off it. */
 function operandLimits(module: ParsedModule): Uint8Array {
   const limits = new Uint8Array(256);
@@ -141,13 +165,30 @@ export function scanBodies(module: ParsedModule, options: ScanOptions): ScanResu
   return new Scanner(module, options).run();
 }
 
+/** Units for moving that many values. */
+function moves(values: number): number {
+  return Math.floor(values * COST.movedValue);
+}
+
+/** What each stand-in for an instruction does to the operand stack. */
+const HELPER_EFFECT: Record<HelperKind, number> = {
+  "memory.grow": 0,
+  "memory.fill": -3,
+  "memory.copy": -3,
+  "memory.init": -3,
+  "table.grow": -1,
+  "table.fill": -3,
+  "table.copy": -3,
+  "table.init": -3,
+  "array.charge": 0,
+};
+
 class Scanner {
   readonly #module: ParsedModule;
   readonly #options: ScanOptions;
   readonly #reader: ByteReader;
   readonly #result: ScanResult;
-  /** (parameters + results) of each type, in cost units of moved values. */
-  readonly #typeMoves: Int32Array;
+  /** Parameters and results of each type. */
   readonly #typeParams: Int32Array;
   readonly #typeResults: Int32Array;
 
@@ -155,6 +196,12 @@ class Scanner {
   #frameKind = new Uint8Array(256);
   #frameOwner = new Int32Array(256);
   #frameMoves = new Int32Array(256);
+  #frameHeight = new Int32Array(256);
+  #frameParams = new Int32Array(256);
+  #frameResults = new Int32Array(256);
+  /** The last br_table that named a frame, to count it once. */
+  #frameTable = new Int32Array(256);
+  #tables = 0;
   #frameDead = new Uint8Array(256);
   #frameTargeted = new Uint8Array(256);
   #depth = 0;
@@ -167,7 +214,11 @@ class Scanner {
   #firstEdit = 0;
   #firstCall = 0;
   #dead = false;
-  #branches = 0;
+  /** Operands on the stack; only as right as the code is valid. */
+  #height = 0;
+  /** What compiling the body costs: the values that are live at each branch and merge, added up. */
+  #complexity = 0;
+  #locals = 0;
   #bodyIndex = 0;
   /** Cost that each owner pays for others, by segment. */
   readonly #merged = new IntList();
@@ -201,17 +252,15 @@ class Scanner {
       usesInline: new Uint8Array(count),
       hasLoop: new Uint8Array(count),
       hasCall: new Uint8Array(count),
-      branchCount: new Int32Array(count),
+      complexity: new Float64Array(count),
     };
     const { types } = module;
-    this.#typeMoves = new Int32Array(types.length);
     this.#typeParams = new Int32Array(types.length);
     this.#typeResults = new Int32Array(types.length);
     for (const [index, type] of types.entries()) {
       if (type.kind !== "function") continue;
-      this.#typeParams[index] = Math.floor(type.params.length * COST.movedValue);
-      this.#typeResults[index] = Math.floor(type.results.length * COST.movedValue);
-      this.#typeMoves[index] = Math.floor((type.params.length + type.results.length) * COST.movedValue);
+      this.#typeParams[index] = type.params.length;
+      this.#typeResults[index] = type.results.length;
     }
   }
 
@@ -224,7 +273,7 @@ class Scanner {
       result.functionSegments[index] = result.segmentCost.length;
       result.functionCalls[index] = result.callSegment.length;
       this.#body(index, importedFunctions + index, bodies[index * 2] as number, bodies[index * 2 + 1] as number);
-      result.branchCount[index] = this.#branches;
+      result.complexity[index] = this.#complexity;
     }
     result.functionEdits[count] = result.editPosition.length;
     result.functionSegments[count] = result.segmentCost.length;
@@ -243,6 +292,7 @@ class Scanner {
   /** Makes a segment; its check stands before the edits that were noted since it began. */
   #segment(cost: number, owner: number): number {
     const { editPosition, editEnd, editKind, editArgument, segmentCost, segmentOwner } = this.#result;
+    this.#merge(1);
     const segment = segmentCost.push(cost);
     segmentOwner.push(owner);
     this.#merged.push(0);
@@ -302,16 +352,26 @@ class Scanner {
     this.#open(position);
   }
 
+  /** Counts branches or merges: the baseline compiler looks at every live value for each. */
+  #merge(count: number): void {
+    if (!this.#dead) this.#complexity += count * (MERGE_BASE + this.#locals + Math.max(this.#height, 0));
+  }
+
   #charge(units: number): void {
     if (!this.#dead) this.#cost += units;
   }
 
-  #push(kind: number, moves: number): void {
+  /** Opens a frame; its parameters are on the stack already. */
+  #push(kind: number, moves: number, params: number, results: number): void {
     if (this.#depth === this.#frameKind.length) this.#growFrames();
     const depth = this.#depth++;
     this.#frameKind[depth] = kind;
     this.#frameOwner[depth] = this.#owner;
     this.#frameMoves[depth] = moves;
+    this.#frameHeight[depth] = this.#height - params;
+    this.#frameParams[depth] = params;
+    this.#frameResults[depth] = results;
+    this.#frameTable[depth] = 0;
     this.#frameDead[depth] = this.#dead ? 1 : 0;
     this.#frameTargeted[depth] = 0;
   }
@@ -333,6 +393,10 @@ class Scanner {
     this.#frameTargeted = bytes(this.#frameTargeted);
     this.#frameOwner = ints(this.#frameOwner);
     this.#frameMoves = ints(this.#frameMoves);
+    this.#frameHeight = ints(this.#frameHeight);
+    this.#frameParams = ints(this.#frameParams);
+    this.#frameResults = ints(this.#frameResults);
+    this.#frameTable = ints(this.#frameTable);
   }
 
   /** Notes a branch to a label and returns what its values cost to move. */
@@ -341,13 +405,14 @@ class Scanner {
     if (label >= this.#depth) this.#reader.fail(`label ${label} is out of range (there are ${this.#depth})`, at);
     const frame = this.#depth - 1 - label;
     this.#frameTargeted[frame] = 1;
-    this.#branches++;
+    this.#merge(1);
     return this.#frameMoves[frame] as number;
   }
 
   #kill(position: number): void {
     this.#boundary(position);
     this.#dead = true;
+    this.#height = this.#frameHeight[this.#depth - 1] as number;
   }
 
   /** Reads a block type; the result is its type index, -1 for none and -2 for one value. */
@@ -377,9 +442,10 @@ class Scanner {
 
   #pushBlock(kind: number): void {
     const type = this.#blockType();
-    const moves = type < 0 ? 0 : ((kind === LOOP ? this.#typeParams[type] : this.#typeResults[type]) as number);
-    if (type >= 0) this.#charge(this.#typeMoves[type] as number);
-    this.#push(kind, moves);
+    const params = type < 0 ? 0 : (this.#typeParams[type] as number);
+    const results = type < 0 ? (type === -2 ? 1 : 0) : (this.#typeResults[type] as number);
+    this.#charge(moves(params + results));
+    this.#push(kind, moves(kind === LOOP ? params : results), params, results);
   }
 
   #index(what: string, count: number): number {
@@ -388,6 +454,10 @@ class Scanner {
     const index = reader.u32();
     if (index >= count) reader.fail(`${what} index ${index} is out of range (there are ${count})`, at);
     return index;
+  }
+
+  #tagType(): number {
+    return this.#module.tags[this.#index("tag", this.#module.tags.length)] as number;
   }
 
   #typeIndex(): number {
@@ -420,7 +490,7 @@ class Scanner {
     reader.skipLeb(10);
   }
 
-  #locals(body: number, functionIndex: number): number {
+  #readLocals(body: number, functionIndex: number): number {
     const reader = this.#reader;
     const result = this.#result;
     const type = this.#module.types[this.#module.functionTypes[functionIndex] as number];
@@ -454,20 +524,24 @@ class Scanner {
     this.#bodyIndex = body;
     this.#depth = 0;
     this.#dead = false;
-    this.#branches = 0;
+    this.#complexity = 0;
+    this.#height = 0;
     this.#cost = 0;
-    const localCount = this.#locals(body, functionIndex);
+    const localCount = this.#readLocals(body, functionIndex);
+    this.#locals = localCount;
     const localsCost = this.#cost;
     this.#openOwner(reader.position);
     this.#cost = localsCost;
     const resultType = module.types[module.functionTypes[functionIndex] as number];
-    this.#push(BLOCK, resultType?.kind === "function" ? Math.floor(resultType.results.length * COST.movedValue) : 0);
+    const results = resultType?.kind === "function" ? resultType.results.length : 0;
+    this.#push(BLOCK, moves(results), 0, results);
     const globalCount = module.globals.length;
 
     const hasMemory = module.memories.length > 0;
     // The loops that every instruction passes keep their state in locals; what is rarer goes through #control.
     let position = reader.position;
     let cost = localsCost;
+    let height = 0;
     let live = 1;
     const limits = this.#operandLimits;
     limits.fill(Math.min(localCount, 0x80), 0x20, 0x23);
@@ -487,11 +561,13 @@ class Scanner {
         const second = (bytes[position + 2] as number) & (SECOND_OPERAND[code] as number);
         if (first >= (limits[code] as number) || second > 0x7f) break;
         position += INSTRUCTION_LENGTH[code] as number;
+        height += STACK_EFFECT[code] as number;
         cost += live;
       }
       if (position >= end) reader.fail(`function ${functionIndex} ends inside a block`, end);
       const at = position;
       const code = bytes[position++] as number;
+      height += STACK_EFFECT[code] as number;
       switch (INSTRUCTION_CLASS[code]) {
         case PLAIN:
           cost += live;
@@ -542,8 +618,10 @@ class Scanner {
         default:
           reader.position = position;
           this.#cost = cost;
+          this.#height = height;
           this.#control(code, at);
           position = reader.position;
+          height = this.#height;
           cost = this.#cost;
           live = this.#dead ? 0 : 1;
       }
@@ -564,7 +642,7 @@ class Scanner {
       case 0x02: // block
         return this.#pushBlock(BLOCK);
       case 0x03: // loop
-        this.#branches++;
+        this.#merge(1);
         this.#close();
         this.#pushBlock(LOOP);
         this.#result.hasLoop[this.#bodyIndex] = 1;
@@ -573,21 +651,21 @@ class Scanner {
         return;
       case 0x04: // if
         this.#charge(1);
-        this.#branches++;
+        this.#height--;
+        this.#merge(1);
         this.#close();
         this.#pushBlock(IF);
         return this.#open(reader.position);
       case 0x05: // else
-        return this.#alternative(at, "else", ELSE, (kind) => kind === IF);
+        return this.#alternative(at, "else", ELSE, 0, (kind) => kind === IF);
       case 0x06: // try
         module.features.add("exception-handling-legacy");
-        this.#branches++;
+        this.#merge(1);
         return this.#pushBlock(TRY);
       case 0x07: // catch
-        this.#index("tag", module.tags.length);
-        return this.#alternative(at, "catch", CATCH, (kind) => kind === TRY || kind === CATCH);
+        return this.#alternative(at, "catch", CATCH, this.#typeParams[this.#tagType()] as number, (kind) => kind === TRY || kind === CATCH);
       case 0x19: // catch_all
-        return this.#alternative(at, "catch_all", CATCH_ALL, (kind) => kind === TRY || kind === CATCH);
+        return this.#alternative(at, "catch_all", CATCH_ALL, 0, (kind) => kind === TRY || kind === CATCH);
       case 0x18: // delegate
         if (this.#frameKind[this.#depth - 1] !== TRY) reader.fail("delegate without try", at);
         this.#delegate();
@@ -615,6 +693,7 @@ class Scanner {
       case 0x0d: // br_if
       case 0xd5: // br_on_null
       case 0xd6: // br_on_non_null
+        if (code === 0x0d) this.#height--;
         this.#charge(1 + this.#label(reader.position));
         if (code !== 0x0d) module.features.add("typed-function-references");
         return this.#boundary(reader.position);
@@ -622,7 +701,7 @@ class Scanner {
         return this.#branchTable(at);
       case 0x0f: // return
         this.#leave(at);
-        this.#branches++;
+        this.#merge(1);
         this.#charge(1 + (this.#frameMoves[0] as number));
         return this.#kill(reader.position);
       case 0x10: // call
@@ -636,7 +715,7 @@ class Scanner {
       case 0x13: // return_call_indirect
         if (code === 0x11) this.#beforeCall(at);
         else this.#leave(at);
-        this.#charge(COST.call + (this.#typeMoves[this.#functionTypeIndex()] as number));
+        this.#callEffect(this.#functionTypeIndex(), 1);
         this.#tableIndex();
         if (code === 0x11) return;
         module.features.add("tail-call");
@@ -646,7 +725,7 @@ class Scanner {
         if (code === 0x14) this.#beforeCall(at);
         else this.#leave(at);
         module.features.add("typed-function-references");
-        this.#charge(COST.call + (this.#typeMoves[this.#functionTypeIndex()] as number));
+        this.#callEffect(this.#functionTypeIndex(), 1);
         if (code === 0x14) return;
         module.features.add("tail-call");
         return this.#kill(reader.position);
@@ -659,8 +738,10 @@ class Scanner {
       case 0x26: // table.set
         this.#tableIndex();
         module.features.add("reference-types");
+        if (code === 0x26) this.#height -= 2;
         return this.#charge(code === 0x25 ? 2 : COST.reference);
       case 0x3f: // memory.size
+        this.#height++;
         this.#memoryIndex();
         return this.#charge(1);
       case 0x40: // memory.grow
@@ -681,6 +762,7 @@ class Scanner {
       case 0xd0: // ref.null
         module.features.add("reference-types");
         readHeapType(reader, module.types.length, module.features);
+        this.#height++;
         return this.#charge(1);
       case 0xd2: // ref.func
         return this.#functionReference();
@@ -701,12 +783,14 @@ class Scanner {
     return readValueType(this.#reader, this.#module.types.length, this.#module.features);
   }
 
-  #alternative(at: number, what: string, kind: number, fits: (frame: number) => boolean): void {
+  /** `values` are what a catch pushes. */
+  #alternative(at: number, what: string, kind: number, values: number, fits: (frame: number) => boolean): void {
     const frame = this.#depth - 1;
     if (!fits(this.#frameKind[frame] as number)) this.#reader.fail(`${what} without its block`, at);
-    this.#branches++;
+    this.#merge(1);
     this.#close();
     this.#frameKind[frame] = kind;
+    this.#height = (this.#frameHeight[frame] as number) + (kind === ELSE ? (this.#frameParams[frame] as number) : values);
     this.#owner = this.#frameOwner[frame] as number;
     this.#dead = this.#frameDead[frame] === 1;
     this.#open(this.#reader.position);
@@ -724,13 +808,22 @@ class Scanner {
     const frame = this.#depth - 1;
     const kind = this.#frameKind[frame] as number;
     this.#depth = frame;
+    this.#height = (this.#frameHeight[frame] as number) + (this.#frameResults[frame] as number);
     // Nothing branches to the end of this block: the straight run goes on.
     if (plain && (kind === BLOCK || kind === TRY_TABLE) && this.#frameTargeted[frame] === 0 && !this.#dead && frame > 0) return;
-    this.#branches++;
+    this.#merge(1);
     this.#close();
     this.#owner = this.#frameOwner[frame] as number;
     this.#dead = this.#frameDead[frame] === 1;
     this.#open(this.#reader.position);
+  }
+
+  /** Charges a call and moves its values; `operands` are those it takes besides the parameters. */
+  #callEffect(type: number, operands: number): void {
+    const params = this.#typeParams[type] as number;
+    const results = this.#typeResults[type] as number;
+    this.#charge(COST.call + moves(params + results));
+    this.#height += results - params - operands;
   }
 
   /** Notes that control leaves the function at `at`, if a loop before it may have counted something. */
@@ -750,7 +843,9 @@ class Scanner {
     const count = reader.count("branch targets");
     if (count > ENGINE_LIMITS.branchTable) reader.fail(`br_table has ${count} targets, at most ${ENGINE_LIMITS.branchTable} are allowed`, at);
     const depth = this.#depth;
-    let moves = 0;
+    this.#tables++;
+    this.#height--;
+    let moved = 0;
     let { position } = reader;
     for (let left = count; left >= 0; left--) {
       let label = bytes[position] as number;
@@ -763,11 +858,14 @@ class Scanner {
       if (label >= depth) reader.fail(`label ${label} is out of range (there are ${depth})`, position);
       const frame = depth - 1 - label;
       this.#frameTargeted[frame] = 1;
-      if ((this.#frameMoves[frame] as number) > moves) moves = this.#frameMoves[frame] as number;
+      if (this.#frameTable[frame] !== this.#tables) {
+        this.#frameTable[frame] = this.#tables;
+        this.#merge(1);
+      }
+      if ((this.#frameMoves[frame] as number) > moved) moved = this.#frameMoves[frame] as number;
     }
     reader.position = position;
-    this.#branches += count + 1;
-    this.#charge(2 + moves);
+    this.#charge(2 + moved);
     this.#kill(position);
   }
 
@@ -777,7 +875,7 @@ class Scanner {
     const operand = reader.position;
     if (!tail) this.#beforeCall(at);
     const callee = this.#index("function", module.functionTypes.length);
-    this.#charge(COST.call + (this.#typeMoves[module.functionTypes[callee] as number] as number));
+    this.#callEffect(module.functionTypes[callee] as number, 0);
     if (callee >= module.importedFunctions) {
       if (this.#dead) return;
       this.#result.callSegment.push(-1);
@@ -789,6 +887,7 @@ class Scanner {
     const stand = this.#options.imported[callee] as ImportedCall;
     this.#charge(stand.cost);
     if (stand.inline !== undefined && !tail) {
+      this.#merge(2);
       this.#edit(EDIT.inline, at, reader.position, stand.inline);
       this.#result.usesInline[this.#bodyIndex] = 1;
     } else this.#edit(EDIT.index, operand, reader.position, stand.target);
@@ -801,12 +900,14 @@ class Scanner {
     const index = this.#index("function", module.functionTypes.length);
     module.features.add("reference-types");
     module.reachable[index] = 1;
+    this.#height++;
     this.#charge(COST.reference);
     if (index < module.importedFunctions) this.#edit(EDIT.index, operand, reader.position, (this.#options.imported[index] as ImportedCall).target);
   }
 
   #helper(kind: HelperKind, at: number, first: number, second: number): void {
     this.#charge(COST.call + COST.bulk);
+    this.#height += HELPER_EFFECT[kind];
     this.#edit(EDIT.call, at, this.#reader.position, this.#options.helper(kind, first, second));
   }
 
@@ -814,7 +915,7 @@ class Scanner {
     const reader = this.#reader;
     const module = this.#module;
     module.features.add("exception-handling");
-    this.#branches++;
+    this.#merge(1);
     const type = this.#blockType();
     for (let left = reader.count("catch clauses"); left > 0; left--) {
       const at = reader.position;
@@ -823,8 +924,10 @@ class Scanner {
       if (clause < 2) this.#index("tag", module.tags.length);
       this.#label(reader.position);
     }
-    if (type >= 0) this.#charge(this.#typeMoves[type] as number);
-    this.#push(TRY_TABLE, type < 0 ? 0 : (this.#typeResults[type] as number));
+    const params = type < 0 ? 0 : (this.#typeParams[type] as number);
+    const results = type < 0 ? (type === -2 ? 1 : 0) : (this.#typeResults[type] as number);
+    this.#charge(moves(params + results));
+    this.#push(TRY_TABLE, moves(results), params, results);
   }
 
   #arrayCharge(at: number): void {
@@ -968,6 +1071,7 @@ class Scanner {
         return this.#helper("table.grow", at, this.#tableIndex(), 0);
       case 16:
         this.#tableIndex();
+        this.#height++;
         return this.#charge(1);
       case 17:
         return this.#helper("table.fill", at, this.#tableIndex(), 0);
@@ -983,9 +1087,14 @@ class Scanner {
     this.#module.features.add("simd");
     if (code > 0x113) reader.unsupported(`instruction 0xfd ${code}`, at);
     if (code > 0xff) this.#module.features.add("relaxed-simd");
-    if (code <= 11 || code === 92 || code === 93) this.#memoryArgument();
-    else if (code === 12 || code === 13) reader.take(16);
-    else if (code >= 21 && code <= 34) reader.byte();
+    // What takes several operands is counted as if it took one: never below the real height.
+    if (code <= 11 || code === 92 || code === 93) {
+      this.#memoryArgument();
+      if (code === 11) this.#height -= 2;
+    } else if (code === 12 || code === 13) {
+      reader.take(16);
+      this.#height += code === 12 ? 1 : -1;
+    } else if (code >= 21 && code <= 34) reader.byte();
     else if (code >= 84 && code <= 91) {
       this.#memoryArgument();
       reader.byte();
