@@ -2,7 +2,7 @@
 
 import type { ResolvedLimits } from "../api/limits.ts";
 import type { PluginOutput } from "../api/output.ts";
-import type { InstrumentedModule } from "../wasm/instrument.ts";
+import type { RewrittenModule } from "../wasm/instrument.ts";
 import type { Meter } from "../wasm/meter.ts";
 
 /** Names of interfaces that a plugin can be loaded with. */
@@ -68,7 +68,7 @@ export interface PluginState {
 
 /** A compiled plugin. */
 export interface CompiledGuest {
-  readonly instrumented: InstrumentedModule;
+  readonly instrumented: RewrittenModule;
   readonly module: WebAssembly.Module;
   /** Pages that the memories start with, the interface's own included; and table entries. */
   readonly initialPages: number;

@@ -83,6 +83,7 @@ export const ERRORS = {
     500,
     `Stopped ${WHO}: host function "{module}" "{name}" returned a promise, but it must return its result at once`,
   ),
+  MORTISE_STALE_CONTEXT: entry(500, `Cannot use the call context of ${WHO}: that call is over`),
   // command line
   MORTISE_USAGE: entry(400, "{reason}"),
   MORTISE_INTERNAL: entry(500, "{reason}; this is a defect of Mortise, please report it"),
@@ -99,12 +100,21 @@ const MAX_VALUE_CHARS = 300;
 
 /** Makes guest-controlled text safe to print: control characters are escaped and the length is bounded. */
 export function printable(value: unknown, maxChars: number = MAX_VALUE_CHARS): string {
-  const text = typeof value === "string" ? value : String(value);
+  const text = typeof value === "string" ? value : toText(value);
   const short = text.length > maxChars ? `${text.slice(0, maxChars)}…` : text;
   // C0 and C1 controls, line separators and bidirectional overrides could forge log lines or rewrite a terminal.
   return short.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, (char) =>
     char === "\n" ? "\\n" : `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,
   );
+}
+
+/** Any value as text, also one whose own conversion fails. */
+function toText(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return typeof value;
+  }
 }
 
 function fill(template: string, details: ErrorDetails): string {

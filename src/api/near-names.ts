@@ -1,11 +1,16 @@
 // Suggests what a user may have meant.
 
+/** Names that are compared; a module can have any number of them. */
+const MAX_NAMES = 500;
+
 /** Names within a small edit distance of `wanted`, nearest first, three at most. */
 export function nearNames(wanted: string, names: Iterable<string>): string[] {
   const word = wanted.slice(0, 64);
   const limit = Math.max(2, Math.floor(word.length / 3));
   const scored: { name: string; distance: number }[] = [];
+  let left = MAX_NAMES;
   for (const name of names) {
+    if (left-- === 0) break;
     if (name.length > 64) continue;
     const distance = name.toLowerCase() === word.toLowerCase() ? 0 : editDistance(word, name);
     if (distance <= limit) scored.push({ name, distance });

@@ -51,6 +51,7 @@ const KNOWN: Record<keyof PluginOptions, true> = {
  * @throws MortiseError MORTISE_INVALID_OPTION
  */
 export function resolveOptions(options: PluginOptions, defaultName: string): ResolvedOptions {
+  checkKinds(options);
   for (const key of Object.keys(options))
     if (!Object.hasOwn(KNOWN, key)) throw invalidOption(key, "unknown", `one of ${Object.keys(KNOWN).join(", ")}`);
   const { abi, config = {}, hostFunctions = {}, logger, logLevel = "info" } = options;
@@ -74,4 +75,33 @@ export function resolveOptions(options: PluginOptions, defaultName: string): Res
     logLevel: level,
     clock: options.clock ?? (() => performance.now()),
   });
+}
+
+/** Refuses values of the wrong kind, which would fail later and elsewhere. */
+function checkKinds(options: PluginOptions): void {
+  if (!isRecord(options)) throw invalidOption("options", kindOf(options), "an object");
+  const { name, limits, config, hostFunctions, logger, clock } = options;
+  if (name !== undefined && (typeof name !== "string" || name === "")) throw invalidOption("name", name === "" ? "empty" : kindOf(name), "text");
+  if (limits !== undefined && !isRecord(limits)) throw invalidOption("limits", kindOf(limits), "an object");
+  if (config !== undefined && !isRecord(config)) throw invalidOption("config", kindOf(config), "an object of strings");
+  if (hostFunctions !== undefined && !isRecord(hostFunctions))
+    throw invalidOption("hostFunctions", kindOf(hostFunctions), "functions by module and name");
+  for (const [module, functions] of Object.entries(hostFunctions ?? {})) {
+    if (!isRecord(functions)) throw invalidOption(`hostFunctions.${module}`, kindOf(functions), "functions by name");
+  }
+  if (clock !== undefined && typeof clock !== "function") throw invalidOption("clock", kindOf(clock), "a function");
+  if (logger === undefined) return;
+  if (typeof logger !== "object" || logger === null)
+    throw invalidOption("logger", kindOf(logger), "an object with the methods trace, debug, info, warn and error");
+  const methods: Partial<Logger> = logger;
+  for (const level of LOG_LEVELS)
+    if (typeof methods[level] !== "function") throw invalidOption(`logger.${level}`, kindOf(methods[level]), "a method");
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function kindOf(value: unknown): string {
+  return value === null ? "null" : Array.isArray(value) ? "an array" : typeof value;
 }

@@ -3,7 +3,7 @@
 import type { AbiName, CompiledGuest, GuestEntry, GuestInstance, PluginState } from "../abi/guest.ts";
 import { callableExports, compileExtism } from "../abi/extism/compile.ts";
 import { ExtismInstance } from "../abi/extism/instance.ts";
-import { type ErrorCode, MortiseError } from "../api/errors.ts";
+import { type ErrorCode, MortiseError, printable } from "../api/errors.ts";
 import { invalidOption } from "../api/limits.ts";
 import { didYouMean } from "../api/near-names.ts";
 import type { PluginOutput } from "../api/output.ts";
@@ -26,7 +26,7 @@ export interface CallOptions {
 
 /** Counters of a plugin since it was loaded. */
 export interface PluginStats {
-  /** Calls that began, and those of them that failed. */
+  /** Calls that were made, and those of them that failed or were refused. */
   readonly calls: number;
   readonly failures: number;
   /** Failures by error code. */
@@ -70,6 +70,8 @@ export class Plugin {
   /** Function that is running, if one is. */
   #running: string | undefined;
   readonly #waiting: (() => void)[] = [];
+  /** A waiting caller was woken and has not begun yet. */
+  #turnGiven = false;
   #closed = false;
   #calls = 0;
   #failures = 0;
@@ -103,7 +105,7 @@ export class Plugin {
   /** Used by {@link loadPlugin}. */
   static create(guest: CompiledGuest, options: ResolvedOptions): Plugin {
     const plugin = new Plugin(guest, options);
-    plugin.#instance = plugin.#newInstance();
+    plugin.#instance = plugin.#newInstance(options.limits.initTimeoutMs);
     return plugin;
   }
 
@@ -123,19 +125,23 @@ export class Plugin {
    * @throws MortiseError why the call failed; docs/errors.md lists the codes
    */
   async call(fn: string, input?: PluginInput, options: CallOptions = {}): Promise<PluginOutput> {
+    checkCallOptions(options);
     const timeoutMs = this.#timeout(options);
     this.#refuseAborted(fn, options.signal);
-    if (this.#running === undefined) return this.#call(fn, input, options.context, timeoutMs, timeoutMs);
+    if (this.#running === undefined && this.#waiting.length === 0 && !this.#turnGiven) {
+      return this.#call(fn, input, options.context, timeoutMs, timeoutMs);
+    }
     const began = this.#state.clock();
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#turnGiven = false;
     try {
       this.#refuseAborted(fn, options.signal);
       const left = timeoutMs - (this.#state.clock() - began);
-      if (left <= 0) throw this.#count(new MortiseError("MORTISE_TIMEOUT", { ...this.#who(fn), limit: timeoutMs }));
+      if (left <= 0) throw this.#refuse(new MortiseError("MORTISE_TIMEOUT", { ...this.#who(fn), limit: timeoutMs }));
       return this.#call(fn, input, options.context, left, timeoutMs);
     } finally {
       // Whoever had a turn lets the next one in, also if it was turned away.
-      this.#waiting.shift()?.();
+      this.#giveTurn();
     }
   }
 
@@ -145,6 +151,7 @@ export class Plugin {
    * @throws MortiseError as {@link call}, and MORTISE_REENTRANT from within one of the plugin's own host functions
    */
   callSync(fn: string, input?: PluginInput, options?: Omit<CallOptions, "signal">): PluginOutput {
+    if (options !== undefined) checkCallOptions(options);
     const timeoutMs = options === undefined ? this.#state.limits.timeoutMs : this.#timeout(options);
     return this.#call(fn, input, options?.context, timeoutMs, timeoutMs);
   }
@@ -181,13 +188,11 @@ export class Plugin {
   }
 
   #refuseAborted(fn: string, signal: AbortSignal | undefined): void {
-    if (signal?.aborted === true) throw this.#count(new MortiseError("MORTISE_ABORTED", this.#who(fn), signal.reason));
+    if (signal?.aborted === true) throw this.#refuse(new MortiseError("MORTISE_ABORTED", this.#who(fn), signal.reason));
   }
 
   #timeout(options: CallOptions): number {
-    const { timeoutMs = this.#state.limits.timeoutMs } = options;
-    if (!(timeoutMs > 0)) throw invalidOption("timeoutMs", String(timeoutMs), "more than 0 milliseconds");
-    return timeoutMs;
+    return options.timeoutMs ?? this.#state.limits.timeoutMs;
   }
 
   /** @param statedMs what the caller asked for, of which `timeoutMs` is left */
@@ -199,14 +204,16 @@ export class Plugin {
       this.#running !== undefined ||
       !(typeof input === "string" || input === undefined || input instanceof Uint8Array)
     ) {
-      throw this.#count(this.#refusal(fn, input));
+      throw this.#refuse(this.#refusal(fn, input));
     }
     this.#calls++;
     this.#running = fn;
     try {
-      const instance = (this.#instance ??= this.#newInstance());
-      const output = instance.call(entry, input, context, timeoutMs, statedMs);
-      this.#inputBytes += instance.inputBytes;
+      const output =
+        this.#instance === undefined
+          ? this.#callAnew(entry, input, context, timeoutMs, statedMs)
+          : this.#instance.call(entry, input, context, timeoutMs, statedMs);
+      this.#inputBytes += this.#instance?.inputBytes ?? 0;
       this.#outputBytes += output.length;
       return output;
     } catch (error) {
@@ -229,12 +236,36 @@ export class Plugin {
         this.#instance = undefined;
       }
     }
-    this.#waiting.shift()?.();
+    this.#giveTurn();
   }
 
-  #newInstance(): GuestInstance {
+  /** Wakes the first of the waiting callers, who then comes before anybody new. */
+  #giveTurn(): void {
+    if (this.#turnGiven) return;
+    const next = this.#waiting.shift();
+    if (next === undefined) return;
+    this.#turnGiven = true;
+    next();
+  }
+
+  /** Calls a new instance; making it takes from the time of the call. */
+  #callAnew(entry: GuestEntry, input: PluginInput, context: unknown, timeoutMs: number, statedMs: number): PluginOutput {
+    const began = this.#state.clock();
+    this.#instance = this.#newInstance(Math.min(timeoutMs, this.#state.limits.initTimeoutMs));
+    const left = timeoutMs - (this.#state.clock() - began);
+    if (left <= 0) throw new MortiseError("MORTISE_TIMEOUT", { ...this.#who(entry.name), limit: statedMs });
+    return this.#instance.call(entry, input, context, left, statedMs);
+  }
+
+  #newInstance(timeoutMs: number): GuestInstance {
     this.#created++;
-    return ExtismInstance.create(this.#guest, this.#state);
+    return ExtismInstance.create(this.#guest, this.#state, timeoutMs);
+  }
+
+  /** Counts a call that was refused before it began. */
+  #refuse(error: MortiseError): MortiseError {
+    this.#calls++;
+    return this.#count(error);
   }
 
   #count(error: MortiseError): MortiseError {
@@ -244,6 +275,7 @@ export class Plugin {
   }
 
   #refusal(fn: string, input: unknown): MortiseError {
+    if (typeof fn !== "string") return invalidOption("function", typeof fn, "the name of an export");
     const who = this.#who(fn);
     if (this.#closed) return new MortiseError("MORTISE_CLOSED", who);
     if (!this.#entries.has(fn)) {
@@ -260,4 +292,16 @@ export class Plugin {
     if (this.#running !== undefined) return new MortiseError("MORTISE_REENTRANT", { ...who, running: this.#running });
     return new MortiseError("MORTISE_INVALID_INPUT", { ...who, found: input === null ? "null" : typeof input });
   }
+}
+
+const CALL_OPTIONS: Record<keyof CallOptions, true> = { signal: true, context: true, timeoutMs: true };
+
+function checkCallOptions(options: CallOptions): void {
+  if (typeof options !== "object" || options === null) throw invalidOption("options", options === null ? "null" : typeof options, "an object");
+  for (const key of Object.keys(options))
+    if (!Object.hasOwn(CALL_OPTIONS, key)) throw invalidOption(key, "unknown", `one of ${Object.keys(CALL_OPTIONS).join(", ")}`);
+  const { signal, timeoutMs } = options;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidOption("signal", typeof signal, "an AbortSignal");
+  if (timeoutMs !== undefined && !(typeof timeoutMs === "number" && timeoutMs > 0))
+    throw invalidOption("timeoutMs", printable(timeoutMs), "more than 0 milliseconds");
 }

@@ -24,6 +24,9 @@ export interface LoadedSource {
  * @throws MortiseError MORTISE_SOURCE_NOT_FOUND, MORTISE_SOURCE_UNREADABLE or MORTISE_INVALID_OPTION
  */
 export async function loadSource(source: PluginSource): Promise<LoadedSource> {
+  if ((source instanceof ArrayBuffer && source.detached) || (source instanceof Uint8Array && (source.buffer as ArrayBuffer).detached)) {
+    throw new MortiseError("MORTISE_INVALID_OPTION", { option: "source", found: "a buffer that was transferred away", wanted: "the module's bytes" });
+  }
   if (source instanceof Uint8Array) return { bytes: source, name: "plugin" };
   if (source instanceof ArrayBuffer) return { bytes: new Uint8Array(source), name: "plugin" };
   if (typeof source !== "string" && !(source instanceof URL)) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 
 import { signed, unsigned } from "../../test/wasm/builder.ts";
 import { isMortiseError } from "../api/errors.ts";

@@ -30,6 +30,8 @@ export const COST = {
   grow: 1000,
   /** Each page of 64 KiB that a memory grows by: its first touch. */
   growPage: 512,
+  /** Each unit of complexity of a function that is out of proportion to its size. */
+  compilation: 10,
   /** Bytes that a host function handles for one unit. */
   hostBytesPerUnit: 16,
 } as const;

@@ -2,6 +2,7 @@
 // split what is long, and keep memories and tables within their caps. Each keeps the instruction's semantics: a range
 // out of bounds traps before anything is written.
 
+import { MortiseError } from "../api/errors.ts";
 import { BULK_SPLIT_BYTES, BULK_SPLIT_ENTRIES, COST } from "./cost.ts";
 import { CodeBuilder, type NumberType, leb } from "./code-builder.ts";
 import { type EncodedType, type Injection, STOP, encodeType } from "./injection.ts";
@@ -9,6 +10,8 @@ import type { ParsedModule } from "./module-reader.ts";
 import type { HelperKind } from "./scan.ts";
 
 const I32 = encodeType("i32");
+/** Different memories, tables and segments that bulk operations may name: each needs a function of its own. */
+const MAX_HELPERS = 1024;
 
 /** Arithmetic in the address type of a memory or table. */
 function arithmetic(address64: boolean) {
@@ -31,6 +34,9 @@ interface BulkShape {
   readonly to64: boolean;
   readonly from64: boolean | undefined;
   readonly length64: boolean;
+  /** Memories that the ranges lie in, if they do. */
+  readonly toMemory?: number;
+  readonly fromMemory?: number;
   /** Encoded type of the value that a fill writes. */
   readonly value?: EncodedType;
   /** The instruction itself. */
@@ -58,6 +64,14 @@ export class Helpers {
     const key = `${kind}:${first}:${second}`;
     let index = this.#made.get(key);
     if (index === undefined) {
+      if (this.#made.size >= MAX_HELPERS) {
+        throw new MortiseError("MORTISE_WASM_TOO_LARGE", {
+          source: this.#module.source,
+          what: "the number of different bulk operations",
+          size: this.#made.size + 1,
+          limit: MAX_HELPERS,
+        });
+      }
       index = this.#make(kind, first, second);
       this.#made.set(key, index);
     }
@@ -81,6 +95,7 @@ export class Helpers {
           from64: undefined,
           length64: memory64(first),
           value: I32,
+          toMemory: first,
           instruction: [0xfc, 11, ...leb(first)],
           chunk: bytes.chunk,
           overlaps: false,
@@ -91,6 +106,8 @@ export class Helpers {
           to64: memory64(first),
           from64: memory64(second),
           length64: memory64(first) && memory64(second),
+          toMemory: first,
+          fromMemory: second,
           instruction: [0xfc, 10, ...leb(first), ...leb(second)],
           chunk: bytes.chunk,
           overlaps: first === second,
@@ -101,6 +118,7 @@ export class Helpers {
           to64: memory64(second),
           from64: false,
           length64: false,
+          toMemory: second,
           instruction: [0xfc, 8, ...leb(first), ...leb(second)],
           chunk: bytes.chunk,
           overlaps: false,
@@ -180,10 +198,15 @@ export class Helpers {
       if (wide && !shape.length64) code.op("i64.extend_i32_u");
       math.add(code);
     };
-    const wraps = (base: number, math: ReturnType<typeof arithmetic>, wide: boolean): void => {
+    /** Whether the range passes the end of the address space, or ends with it though the memory is smaller. */
+    const wraps = (base: number, math: ReturnType<typeof arithmetic>, wide: boolean, memory: number | undefined): void => {
       plusLength(base, math, wide);
       code.get(base);
       math.lessUnsigned(code);
+      if (memory === undefined || wide) return;
+      // A sum of 0: the range ends with the last byte of 4 GiB, which only a full memory has.
+      plusLength(base, math, wide);
+      code.op("i32.eqz").memorySize(memory).i32(ENGINE_PAGES_32).op("i32.eq", "i32.and", "i32.eqz", "i32.and");
     };
     const charge = (amount: number): void => {
       shape.price(code, amount);
@@ -202,9 +225,9 @@ export class Helpers {
       .get(LENGTH)
       .raw(...shape.instruction)
       .op("return", "end");
-    wraps(TO, to, shape.to64);
+    wraps(TO, to, shape.to64, shape.toMemory);
     if (from !== undefined) {
-      wraps(FROM, from, shape.from64 === true);
+      wraps(FROM, from, shape.from64 === true, shape.fromMemory);
       code.op("i32.or");
     }
     code

@@ -1,6 +1,6 @@
 // Door `mortise/wasm`: look into modules, and rewrite them so that they can be contained.
 
-export { type InstrumentedModule, type InstrumentOptions, instrument } from "./instrument.ts";
+export { type InstrumentedModule, type InstrumentOptions, type RewrittenModule, instrument } from "./instrument.ts";
 export { Meter, type MeterOptions, type StopReason } from "./meter.ts";
 export type { ModuleLimits } from "./policy.ts";
 export { inspect, type InspectOptions, type Interface, type ModuleDescription, type ModuleItem } from "./inspect.ts";

@@ -9,6 +9,8 @@ export type EncodedType = readonly number[];
 
 /** A function to add. */
 export interface InjectedFunction {
+  /** Type index, where the exact type of the original matters: for what stands in for one of its functions. */
+  readonly typeIndex?: number;
   readonly params: readonly EncodedType[];
   readonly results: readonly EncodedType[];
   readonly locals: readonly EncodedType[];
@@ -55,6 +57,8 @@ export class Injection {
   readonly budget: number;
   readonly reason: number;
   readonly inHost: number;
+  /** Whether the tick was asked and has not answered. */
+  readonly inTick: number;
   readonly pagesLeft: number;
   readonly entriesLeft: number;
   /** Function that asks the host for more budget, or traps. */
@@ -72,6 +76,7 @@ export class Injection {
     this.budget = this.global("i32", 0);
     this.reason = this.global("i32", 0);
     this.inHost = this.global("i32", 0);
+    this.inTick = this.global("i32", 0);
     this.pagesLeft = this.global("i32", 0);
     this.entriesLeft = this.global("i32", 0);
     this.hide("budget", 3, this.budget);
@@ -80,7 +85,6 @@ export class Injection {
     this.hide("pagesLeft", 3, this.pagesLeft);
     this.hide("entriesLeft", 3, this.entriesLeft);
     this.hide("ticks", 1, this.tickTable);
-    if (module.start !== undefined) this.hide("start", 0, module.start);
     this.refill = this.#defineRefill();
     this.settle = this.define(["i32"], [], [], (code) => {
       this.chargeTop(code.get(0), 0);
@@ -119,7 +123,7 @@ export class Injection {
   }
 
   typeIndexOf(fn: InjectedFunction): number {
-    return this.type(fn.params, fn.results);
+    return fn.typeIndex ?? this.type(fn.params, fn.results);
   }
 
   function(fn: InjectedFunction): number {
@@ -156,20 +160,24 @@ export class Injection {
   }
 
   /**
-   * Crosses into the host. If the last crossing never came back, JavaScript ran out of stack there and the guest
-   * caught the exception: nothing but a trap is left, or a loop at that depth could never be stopped.
+   * Crosses into the host and counts the crossings that have not come back. One that never does ran out of stack in
+   * JavaScript, and the guest caught the exception: the count stays, and tells the host not to use the instance again.
    */
-  crossing(code: CodeBuilder, cross: (code: CodeBuilder) => void): CodeBuilder {
-    code.globalGet(this.inHost).if();
-    this.stop(code, STOP.hostUnreachable).op("end").i32(1).globalSet(this.inHost);
+  crossing(code: CodeBuilder, outer: number, cross: (code: CodeBuilder) => void): void {
+    code.globalGet(this.inHost).tee(outer).i32(1).op("i32.add").globalSet(this.inHost);
     cross(code);
-    return code.i32(0).globalSet(this.inHost);
+    code.get(outer).globalSet(this.inHost);
   }
 
   #defineRefill(): number {
     const tickType = this.type([encodeType("i32")], [encodeType("i32")]);
     return this.define([], [], ["i32"], (code) => {
-      this.crossing(code, (inner) => inner.globalGet(this.budget).i32(0).callIndirect(tickType, this.tickTable).set(0));
+      // If the last tick never came back, the stack is too full for it and the guest caught that: only a trap is left,
+      // or a loop at that depth could never be stopped.
+      code.globalGet(this.inTick).if();
+      this.stop(code, STOP.hostUnreachable).op("end").i32(1).globalSet(this.inTick);
+      code.globalGet(this.budget).i32(0).callIndirect(tickType, this.tickTable).set(0);
+      code.i32(0).globalSet(this.inTick);
       // The tick returns a verdict and never throws: a trap is the only thing that catch_all does not catch.
       code.get(0).i32(0).op("i32.lt_s").if();
       this.stop(code, STOP.tick).op("end").get(0).globalSet(this.budget);

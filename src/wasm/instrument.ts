@@ -5,8 +5,9 @@ import { randomBytes } from "node:crypto";
 import { enableBranchHints } from "./branch-hints.ts";
 import { CodeBuilder } from "./code-builder.ts";
 import { COST } from "./cost.ts";
-import { type EmitInput, type Emitted, emitModule, traceBody } from "./emit.ts";
+import { type EmitInput, type OffsetStep, emitModule, traceBody } from "./emit.ts";
 import { Helpers } from "./helpers.ts";
+import { IntList } from "./int-list.ts";
 import { type HiddenKey, Injection, encodeType } from "./injection.ts";
 import { type ParsedModule, readModule } from "./module-reader.ts";
 import { type Plan, planChecks } from "./plan.ts";
@@ -34,10 +35,14 @@ export interface InstrumentOptions extends ModuleLimits {
 /** One for all modules: equal plugins give equal bytes, whose code the engine then shares. */
 const PROCESS_NONCE = randomBytes(8).toString("hex");
 
-/** A rewritten module. */
-export interface InstrumentedModule {
+/** A rewritten module, with its new binary. */
+export interface InstrumentedModule extends RewrittenModule {
   /** The new binary; compile it in place of the original. */
   readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** What remains of interest of a rewritten module once it is compiled. */
+export interface RewrittenModule {
   /** The original, as read. */
   readonly module: ParsedModule;
   /** Full name of a hidden export. */
@@ -67,20 +72,31 @@ export interface InstrumentedModule {
  *   MORTISE_TOO_MANY_TABLES, MORTISE_FUNCTION_TOO_LARGE or MORTISE_WASM_TOO_LARGE for one that policy refuses.
  */
 export function instrument(bytes: Uint8Array, options: InstrumentOptions = {}): InstrumentedModule {
+  return instrumentModule(readModule(bytes, options.source ?? "the module"), options);
+}
+
+/** {@link instrument} for a module whose sections are read already. */
+export function instrumentModule(module: ParsedModule, options: InstrumentOptions): InstrumentedModule {
   enableBranchHints();
-  const module = readModule(bytes, options.source ?? "the module");
   const nonce = options.nonce ?? PROCESS_NONCE;
   const { scan, plan, injection, imported } = analyse(module, nonce, options.environment);
   const [refusal] = refusals(module, scan, { ...DEFAULT_MODULE_LIMITS, ...definedLimits(options) });
   if (refusal !== undefined) throw refusal;
   const input: EmitInput = { module, scan, plan, injection, imported, keepCustomSections: options.keepCustomSections ?? true };
-  const emitted = emitModule(input);
+  const { bytes: rewritten, bodyStart } = emitModule(input);
+  // What stays for translating offsets is cut to size: a host may keep thousands of modules.
+  for (const list of Object.values(scan)) if (list instanceof IntList) list.trim();
+  let traced: { readonly body: number; readonly steps: readonly OffsetStep[] } | undefined;
+  const stepsOf = (body: number): readonly OffsetStep[] => {
+    if (traced?.body !== body) traced = { body, steps: traceBody(input, body) };
+    return traced.steps;
+  };
   return {
-    bytes: emitted.bytes,
+    bytes: rewritten,
     module,
     hiddenName: (key) => injection.name(key),
     isHidden: (name) => name.startsWith(nonce),
-    originalOffset: (functionIndex, offset) => originalOffset(input, emitted, functionIndex, offset),
+    originalOffset: (functionIndex, offset) => originalOffset(module, stepsOf, bodyStart, functionIndex, offset),
   };
 }
 
@@ -109,11 +125,17 @@ function analyse(module: ParsedModule, nonce: string, environment: GuestEnvironm
   const helpers = new Helpers(module, injection);
   const standIn = environment?.install(injection, module);
   const imported: ImportedCall[] = [];
+  // The same function imported many times gets one stand-in.
+  const known = new Map<string, ImportedCall>();
   for (const entry of module.imports) {
     if (entry.kind !== "function") continue;
     const typeIndex = module.functionTypes[entry.index] as number;
-    imported.push(standIn?.(entry.module, entry.name, typeIndex) ?? trampoline(injection, module, entry.index, typeIndex));
+    const key = JSON.stringify([entry.module, entry.name, typeIndex]);
+    const call = known.get(key) ?? standIn?.(entry.module, entry.name, typeIndex) ?? trampoline(injection, module, entry.index, typeIndex);
+    known.set(key, call);
+    imported.push(call);
   }
+  if (module.start !== undefined) injection.hide("start", 0, imported[module.start]?.target ?? module.start);
   const scan = scanBodies(module, { imported, helper: (kind, first, second) => helpers.get(kind, first, second) });
   return { scan, plan: planChecks(module, scan), injection, imported };
 }
@@ -123,24 +145,35 @@ function trampoline(injection: Injection, module: ParsedModule, index: number, t
   const type = module.types[typeIndex];
   if (type?.kind !== "function") throw new RangeError(`type ${typeIndex} is not a function type`); // checked by the reader
   const code = new CodeBuilder();
-  injection.crossing(code, (inner) => {
+  injection.crossing(code, type.params.length, (inner) => {
     for (const [local] of type.params.entries()) inner.get(local);
     return inner.call(index);
   });
   code.globalGet(injection.budget).i32(0).op("i32.lt_s").if().call(injection.refill).op("end");
-  const target = injection.function({ params: type.params.map(encodeType), results: type.results.map(encodeType), locals: [], code });
+  const target = injection.function({
+    typeIndex,
+    params: type.params.map(encodeType),
+    results: type.results.map(encodeType),
+    locals: [encodeType("i32")],
+    code,
+  });
   return { target, cost: COST.hostCall };
 }
 
-/** Writes one body again to translate an offset in it; only traps need it, so that nothing is kept. */
-function originalOffset(input: EmitInput, emitted: Emitted, functionIndex: number, offset: number): number | undefined {
-  const { module } = input;
+/** Translates an offset; `stepsOf` writes one body again, since only traps need it and nothing shall be kept. */
+function originalOffset(
+  module: ParsedModule,
+  stepsOf: (body: number) => readonly OffsetStep[],
+  bodyStart: Int32Array,
+  functionIndex: number,
+  offset: number,
+): number | undefined {
   const body = functionIndex - module.importedFunctions;
   if (body < 0 || body >= module.bodies.length / 2) return undefined;
   const start = module.bodies[body * 2] as number;
   const end = module.bodies[body * 2 + 1] as number;
-  const rewritten = offset - ((emitted.bodyStart[body] as number) + BODY_SIZE_BYTES);
-  const steps = traceBody(input, body);
+  const rewritten = offset - ((bodyStart[body] as number) + BODY_SIZE_BYTES);
+  const steps = stepsOf(body);
   const next = steps.findIndex((step) => step.rewritten > rewritten);
   const step = steps.at(next < 0 ? -1 : Math.max(next - 1, 0));
   if (step === undefined) return start;

@@ -29,8 +29,13 @@ export class IntList {
     return this.data[index] as number;
   }
 
+  /** Gives back what is not used. */
+  trim(): void {
+    this.data = this.data.slice(0, this.length);
+  }
+
   #grow(): void {
-    const next = new Int32Array(this.data.length * 2);
+    const next = new Int32Array(Math.max(this.data.length * 2, 16));
     next.set(this.data);
     this.data = next;
   }

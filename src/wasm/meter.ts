@@ -1,7 +1,7 @@
 // The host's side of an instrumented module: hands out fuel in slices, watches the clock, and says why a guest stopped.
 
 import { STOP } from "./injection.ts";
-import type { InstrumentedModule } from "./instrument.ts";
+import type { RewrittenModule } from "./instrument.ts";
 
 /** Why a guest was stopped from outside its own logic. */
 export type StopReason = "fuel" | "timeout" | "memory" | "table" | "stack" | "host";
@@ -48,7 +48,7 @@ let sharedTick: WebAssembly.ExportValue | undefined;
 
 /** Fuel, deadline and growth of one instance of an instrumented module. */
 export class Meter {
-  readonly #instrumented: InstrumentedModule;
+  readonly #instrumented: RewrittenModule;
   readonly #clock: () => number;
   readonly #growPages: number;
   readonly #growEntries: number;
@@ -65,7 +65,7 @@ export class Meter {
   #inHost!: WebAssembly.Global<"i32">;
   #pagesLeft!: WebAssembly.Global<"i32">;
 
-  constructor(instrumented: InstrumentedModule, options: MeterOptions = {}) {
+  constructor(instrumented: RewrittenModule, options: MeterOptions = {}) {
     this.#instrumented = instrumented;
     this.#clock = options.clock ?? (() => performance.now());
     this.#fuel = options.fuel ?? Number.POSITIVE_INFINITY;

@@ -481,7 +481,7 @@ class ModuleReader {
     const limits = this.#limits("memory");
     if (limits.shared) {
       this.features.add("threads");
-      this.hazards.push({ kind: "shared-memory", what: "a shared memory", offset: limits.offset });
+      noteHazard(this.hazards, { kind: "shared-memory", what: "a shared memory", offset: limits.offset });
     }
     return this.memories.push({ ...limits, imported }) - 1;
   }
@@ -493,7 +493,7 @@ class ModuleReader {
     const { shared, ...limits } = this.#limits("table");
     if (shared) this.reader.unsupported("a shared table", limits.offset);
     const hazard = heapHazard(element, "a table");
-    if (hazard !== undefined) this.hazards.push({ kind: "gc-heap", what: hazard, offset: at });
+    if (hazard !== undefined) noteHazard(this.hazards, { kind: "gc-heap", what: hazard, offset: at });
     return this.tables.push({ ...limits, element, imported }) - 1;
   }
 
@@ -514,7 +514,7 @@ class ModuleReader {
     const type = this.#valueType();
     const mutable = this.#flag("mutability");
     const hazard = heapHazard(type, "a global");
-    if (hazard !== undefined) this.hazards.push({ kind: "gc-heap", what: hazard, offset: at });
+    if (hazard !== undefined) noteHazard(this.hazards, { kind: "gc-heap", what: hazard, offset: at });
     return this.globals.push({ type, mutable, imported, offset: at }) - 1;
   }
 
@@ -525,10 +525,10 @@ class ModuleReader {
     const type = this.types[index];
     // An exception that carries a reference can carry another exception: a chain without end on a heap without limit.
     if (type?.kind === "function" && type.params.some(isReference)) {
-      this.hazards.push({ kind: "gc-heap", what: "an exception that carries a reference", offset: at });
+      noteHazard(this.hazards, { kind: "gc-heap", what: "an exception that carries a reference", offset: at });
     }
     if (type?.kind === "function" && type.params.length > MAX_EXCEPTION_VALUES) {
-      this.hazards.push({ kind: "gc-heap", what: `an exception with more than ${MAX_EXCEPTION_VALUES} values`, offset: at });
+      noteHazard(this.hazards, { kind: "gc-heap", what: `an exception with more than ${MAX_EXCEPTION_VALUES} values`, offset: at });
     }
     return this.tags.push(index) - 1;
   }
@@ -587,7 +587,7 @@ class ModuleReader {
       if (expressions) {
         const typeAt = reader.position;
         const hazard = heapHazard(this.#valueType(), "an element segment");
-        if (hazard !== undefined) this.hazards.push({ kind: "gc-heap", what: hazard, offset: typeAt });
+        if (hazard !== undefined) noteHazard(this.hazards, { kind: "gc-heap", what: hazard, offset: typeAt });
       } else if (reader.byte() !== 0) reader.fail("element kind must be 0", reader.position - 1);
     }
     if (expressions) this.#each("elements", ENGINE_LIMITS.elementSegments, () => this.#constantExpression());
@@ -684,9 +684,17 @@ class ModuleReader {
     if (code === 0 || code === 1 || code === 6 || code === 7 || code === 8) {
       this.#index("type", this.types.length);
       if (code === 8) reader.u32();
-      this.hazards.push({ kind: "gc-heap", what: "an allocation of a struct or array", offset: at });
+      noteHazard(this.hazards, { kind: "gc-heap", what: "an allocation of a struct or array", offset: at });
     } else if (code !== 26 && code !== 27 && code !== 28) reader.fail("this instruction may not stand in a constant expression", at);
   }
+}
+
+/** Hazards that are kept: one is enough to refuse a module, a few tell where to look. */
+const MAX_HAZARDS = 16;
+
+/** Notes a hazard, unless many are known. */
+export function noteHazard(hazards: Hazard[], hazard: Hazard): void {
+  if (hazards.length < MAX_HAZARDS) hazards.push(hazard);
 }
 
 /** Why a table, global or segment of this type is a hazard, if it is one. */

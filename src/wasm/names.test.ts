@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 
 import { ModuleBuilder, text, unsigned } from "../../test/wasm/builder.ts";
 import { readModule } from "./module-reader.ts";
@@ -9,7 +9,7 @@ import { functionLabel, readFunctionNames } from "./names.ts";
 
 const subsection = (id: number, ...content: number[]): number[] => [id, ...unsigned(content.length), ...content];
 const functionNames = (...names: readonly (readonly [index: number, name: string])[]): number[] =>
-  subsection(1, ...unsigned(names.length), ...names.flatMap(([index, name]) => [...unsigned(index), ...text(name)]));
+  subsection(1, ...unsigned(names.length), ...names.flatMap(([index, name]) => unsigned(index).concat(text(name))));
 
 /** A module of two functions, the first of them imported, with a name section of this content. */
 function moduleWith(content: readonly number[] | undefined, ...more: (readonly number[])[]) {

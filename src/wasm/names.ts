@@ -5,13 +5,25 @@ import { ByteReader } from "./byte-reader.ts";
 import type { ParsedModule } from "./module-reader.ts";
 
 const FUNCTION_NAMES = 1;
-const MAX_NAMES = 1_000_000;
+/** Names that are kept; a module with more functions shows the others by index. */
+const MAX_NAMES = 100_000;
 
 /**
  * Function names by index. A missing or broken section gives what could be read; names are made safe to print,
  * since a guest chooses them.
  */
-export function readFunctionNames(module: ParsedModule): Map<number, string> {
+export function readFunctionNames(module: ParsedModule): ReadonlyMap<number, string> {
+  let names = cache.get(module);
+  if (names === undefined) {
+    names = parseFunctionNames(module);
+    cache.set(module, names);
+  }
+  return names;
+}
+
+const cache = new WeakMap<ParsedModule, ReadonlyMap<number, string>>();
+
+function parseFunctionNames(module: ParsedModule): Map<number, string> {
   const names = new Map<number, string>();
   const section = module.sections.find(({ id, name }) => id === 0 && name === "name");
   if (section === undefined) return names;

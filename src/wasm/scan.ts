@@ -8,7 +8,7 @@
 import { COST, MERGE_COST, SEGMENT_COST } from "./cost.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { IntList } from "./int-list.ts";
-import { ENGINE_LIMITS, type ParsedModule, type ValueType, readHeapType, readValueType } from "./module-reader.ts";
+import { ENGINE_LIMITS, type ParsedModule, type ValueType, noteHazard, readHeapType, readValueType } from "./module-reader.ts";
 
 /** What the emitter does at a noted place. */
 export const EDIT = {
@@ -95,6 +95,11 @@ const TRY = 4;
 const CATCH = 5;
 const CATCH_ALL = 6;
 const TRY_TABLE = 7;
+
+/** Complexity that ordinary code stays below: real modules have 1 to 3 for each byte. */
+const ORDINARY_COMPLEXITY = 1000;
+const ORDINARY_COMPLEXITY_PER_BYTE = 16;
+const MAX_COMPILATION = 1 << 28;
 
 /** What a block costs the compiler apart from live values, in the same unit. */
 const MERGE_BASE = 16;
@@ -274,11 +279,25 @@ class Scanner {
       result.functionCalls[index] = result.callSegment.length;
       this.#body(index, importedFunctions + index, bodies[index * 2] as number, bodies[index * 2 + 1] as number);
       result.complexity[index] = this.#complexity;
+      this.#chargeCompilation(index);
     }
     result.functionEdits[count] = result.editPosition.length;
     result.functionSegments[count] = result.segmentCost.length;
     result.functionCalls[count] = result.callSegment.length;
     return result;
+  }
+
+  /**
+   * The engine compiles a function at its first call, and no tick can interrupt it. What ordinary code takes is small;
+   * a function that is short to write and long to compile pays for that at every call, so that a row of them is seen.
+   */
+  #chargeCompilation(body: number): void {
+    const { bodies } = this.#module;
+    const size = (bodies[body * 2 + 1] as number) - (bodies[body * 2] as number);
+    const entry = this.#result.functionSegments[body] as number;
+    if (this.#complexity > ORDINARY_COMPLEXITY + size * ORDINARY_COMPLEXITY_PER_BYTE) {
+      (this.#result.segmentCost.data[entry] as number) += Math.min(this.#complexity * COST.compilation, MAX_COMPILATION);
+    }
   }
 
   #edit(kind: number, position: number, end: number, argument: number): void {
@@ -848,6 +867,7 @@ class Scanner {
     let moved = 0;
     let { position } = reader;
     for (let left = count; left >= 0; left--) {
+      const labelAt = position;
       let label = bytes[position] as number;
       if (label < 0x80 && position < reader.end) position++;
       else {
@@ -855,7 +875,7 @@ class Scanner {
         label = reader.u32();
         position = reader.position;
       }
-      if (label >= depth) reader.fail(`label ${label} is out of range (there are ${depth})`, position);
+      if (label >= depth) reader.fail(`label ${label} is out of range (there are ${depth})`, labelAt);
       const frame = depth - 1 - label;
       this.#frameTargeted[frame] = 1;
       if (this.#frameTable[frame] !== this.#tables) {
@@ -936,9 +956,7 @@ class Scanner {
 
   #heapAllocation(at: number): void {
     this.#charge(COST.reference);
-    if (!this.#module.hazards.some((hazard) => hazard.kind === "gc-heap")) {
-      this.#module.hazards.push({ kind: "gc-heap", what: "an allocation of a struct or array", offset: at });
-    }
+    noteHazard(this.#module.hazards, { kind: "gc-heap", what: "an allocation of a struct or array", offset: at });
   }
 
   /** Instructions of the garbage collection proposal, prefix 0xfb. */
@@ -1110,7 +1128,7 @@ class Scanner {
     const code = reader.u32();
     if (code === 3) reader.byte();
     else if (code <= 2 || (code >= 0x10 && code <= 0x4e)) {
-      if (code === 1 || code === 2) hazards.push({ kind: "shared-memory", what: "an atomic wait", offset: at });
+      if (code === 1 || code === 2) noteHazard(hazards, { kind: "shared-memory", what: "an atomic wait", offset: at });
       this.#memoryArgument();
     } else reader.unsupported(`instruction 0xfe ${code}`, at);
     this.#charge(4);

@@ -2,7 +2,7 @@
 
 import { MortiseError, isMortiseError, printable } from "../../api/errors.ts";
 import type { ResolvedLimits } from "../../api/limits.ts";
-import type { InstrumentedModule } from "../../wasm/instrument.ts";
+import type { RewrittenModule } from "../../wasm/instrument.ts";
 import type { Meter, StopReason } from "../../wasm/meter.ts";
 import { functionLabel, readFunctionNames } from "../../wasm/names.ts";
 
@@ -18,7 +18,7 @@ export interface FailureContext {
   readonly function: string;
   readonly limits: ResolvedLimits;
   readonly timeoutMs: number;
-  readonly instrumented: InstrumentedModule;
+  readonly instrumented: RewrittenModule;
   readonly meter: Meter;
   /** Error that a host function left. */
   readonly hostFailure: unknown;
@@ -71,7 +71,7 @@ const MAX_FRAMES = 32;
  * The guest's frames, innermost first. The rewritten module carries no names, so that the text of the stack cannot be
  * forged by them; injected functions are left out.
  */
-export function guestTrace(error: unknown, instrumented: InstrumentedModule): GuestFrame[] {
+export function guestTrace(error: unknown, instrumented: RewrittenModule): GuestFrame[] {
   const stack = error instanceof Error ? error.stack : undefined;
   if (stack === undefined) return [];
   const { module } = instrumented;

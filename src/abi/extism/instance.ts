@@ -1,6 +1,6 @@
 // One instance of an Extism guest: wiring, calls, and the functions of the environment that JavaScript provides.
 
-import { MortiseError, isMortiseError, printable } from "../../api/errors.ts";
+import { MortiseError, printable } from "../../api/errors.ts";
 import { PluginOutput } from "../../api/output.ts";
 import { COST } from "../../wasm/cost.ts";
 import { Meter } from "../../wasm/meter.ts";
@@ -17,6 +17,7 @@ import {
   type LogLevel,
   type PluginState,
 } from "../guest.ts";
+import { type CallAccess, HostCallContext } from "./call-context.ts";
 import { explainFailure, isStackOverflow } from "./guest-failure.ts";
 import { BASE, CONTROL, ENV } from "./kernel.ts";
 
@@ -28,6 +29,14 @@ const SHORT_TEXT = 96;
 /** Longest output that is copied byte by byte. */
 const SHORT_OUTPUT = 64;
 const MAX_LOG_CHARS = 8192;
+/** Bytes that a log line counts beyond its text, so that empty lines are limited too. */
+const LINE_OVERHEAD = 16;
+/** Return code that the Extism runtime gives a call that trapped. */
+const TRAP_CODE = 134;
+/** Highest address that a block can have. */
+const MAX_ADDRESS = 0x7fff_ffff;
+/** Bytes that a block needs behind its text: padding, and its entry in the block table. */
+const BLOCK_OVERHEAD = 32;
 const LOG_LEVEL_OFF = 0x7fff_ffff;
 
 const encoder = new TextEncoder();
@@ -60,16 +69,16 @@ export class ExtismInstance implements GuestInstance {
   #exitCode: number | undefined;
   #fuelUsed = 0;
   #inputBytes = 0;
-  #callContext: CallContext | undefined;
+  #callContext: HostCallContext | undefined;
 
-  private constructor(guest: CompiledGuest, state: PluginState) {
+  private constructor(guest: CompiledGuest, state: PluginState, timeoutMs: number) {
     this.#guest = guest;
     this.#state = state;
-    this.#timeoutMs = state.limits.initTimeoutMs;
+    this.#timeoutMs = timeoutMs;
     const { limits } = state;
     this.meter = new Meter(guest.instrumented, {
       fuel: limits.fuel,
-      timeoutMs: limits.initTimeoutMs,
+      timeoutMs,
       growPages: Math.floor(limits.memoryBytes / PAGE) - guest.initialPages,
       growEntries: limits.tableEntries - guest.initialEntries,
       clock: state.clock,
@@ -87,12 +96,13 @@ export class ExtismInstance implements GuestInstance {
   }
 
   /**
-   * Instantiates a guest and runs its start function and initialisers under limits.
+   * Instantiates a guest and runs its start function and initialisers, all under one deadline and fuel.
    *
+   * @param timeoutMs milliseconds for that
    * @throws MortiseError MORTISE_INSTANCE_FAILED if the engine has no room, or why the initialisation stopped
    */
-  static create(guest: CompiledGuest, state: PluginState): ExtismInstance {
-    const instance = new ExtismInstance(guest, state);
+  static create(guest: CompiledGuest, state: PluginState, timeoutMs: number): ExtismInstance {
+    const instance = new ExtismInstance(guest, state, timeoutMs);
     instance.#initialise();
     return instance;
   }
@@ -110,30 +120,30 @@ export class ExtismInstance implements GuestInstance {
   #initialise(): void {
     const { instrumented } = this.#guest;
     const { module } = instrumented;
-    this.#run("start", instrumented.hiddenName("start"), []);
-    if (hasExport(module, "hs_init", 2)) {
-      if (hasExport(module, "_initialize", 0)) this.#run("_initialize", "_initialize", []);
-      this.#run("hs_init", "hs_init", [0, 0]);
-    } else if (hasExport(module, "__wasm_call_ctors", 0)) this.#run("__wasm_call_ctors", "__wasm_call_ctors", []);
-    else if (hasExport(module, "_initialize", 0)) this.#run("_initialize", "_initialize", []);
-    this.#fuelUsed = 0;
+    const outer = this.meter.enter();
+    this.meter.grant(this.meter.begin(this.#state.limits.fuel, this.#timeoutMs));
+    this.meter.startClock();
+    try {
+      this.#run("start", instrumented.hiddenName("start"), []);
+      if (hasExport(module, "hs_init", 2)) {
+        if (hasExport(module, "_initialize", 0)) this.#run("_initialize", "_initialize", []);
+        this.#run("hs_init", "hs_init", [0, 0]);
+      } else if (hasExport(module, "__wasm_call_ctors", 0)) this.#run("__wasm_call_ctors", "__wasm_call_ctors", []);
+      else if (hasExport(module, "_initialize", 0)) this.#run("_initialize", "_initialize", []);
+    } catch (error) {
+      throw this.#fail(error);
+    } finally {
+      this.meter.leave(outer);
+      this.#endContext();
+      this.#refreshViews();
+    }
   }
 
   #run(name: string, exportName: string, values: readonly number[]): void {
     const target = this.#exports[exportName];
     if (typeof target !== "function") return;
-    const { limits } = this.#state;
     this.#function = name;
-    this.meter.grant(this.meter.begin(limits.fuel, limits.initTimeoutMs));
-    const outer = this.meter.enter();
-    try {
-      (target as (...args: readonly number[]) => void)(...values);
-    } catch (error) {
-      throw this.#fail(error);
-    } finally {
-      this.meter.leave(outer);
-      this.#refreshViews();
-    }
+    (target as (...args: readonly number[]) => void)(...values);
   }
 
   call(entry: GuestEntry, input: string | Uint8Array | undefined, context: unknown, timeoutMs: number, statedMs: number): PluginOutput {
@@ -143,6 +153,7 @@ export class ExtismInstance implements GuestInstance {
     this.#context = context;
     this.#timeoutMs = statedMs;
     this.#logged = 0;
+    this.#logNoticeGiven = false;
     this.#fuelUsed = 0;
     this.#inputBytes = 0;
     const length = input === undefined ? 0 : typeof input === "string" ? this.#writeText(input) : this.#writeBytes(input);
@@ -155,15 +166,16 @@ export class ExtismInstance implements GuestInstance {
       returnCode = run(length, granted);
     } catch (error) {
       this.#fuelUsed = meter.fuelUsed;
-      throw this.#fail(error);
+      returnCode = this.#afterStop(error);
     } finally {
       meter.leave(outer);
+      if (this.#callContext !== undefined) this.#endContext();
     }
     if (this.#bytes.length === 0) this.#refreshViews();
-    if (entry.once) this.poisoned = true;
     const control = this.#control;
-    this.#fuelUsed = meter.fuelUsedOf(control[CONTROL.budget >> 2] as number);
+    if (!this.poisoned) this.#fuelUsed = meter.fuelUsedOf(control[CONTROL.budget >> 2] as number);
     if ((control[CONTROL.error >> 2] as number) !== 0 || (control[(CONTROL.error >> 2) + 1] as number) !== 0) throw this.#guestError(returnCode);
+    if (entry.once) this.poisoned = true;
     if (returnCode !== 0) throw new MortiseError("MORTISE_RETURN_CODE", { plugin: name, function: entry.name, returnCode });
     return this.#output(entry);
   }
@@ -241,7 +253,7 @@ export class ExtismInstance implements GuestInstance {
   #writeText(text: string): number {
     const { length } = text;
     // A UTF-16 unit takes three bytes of UTF-8 at most.
-    if (BASE + length * 3 > this.#bytes.length) {
+    if (BASE + length * 3 + BLOCK_OVERHEAD > this.#bytes.length) {
       const size = Buffer.byteLength(text, "utf8");
       this.#makeRoom(size);
     }
@@ -260,14 +272,14 @@ export class ExtismInstance implements GuestInstance {
 
   #writeBytes(input: Uint8Array): number {
     const { length } = input;
-    if (BASE + length > this.#bytes.length) this.#makeRoom(length);
+    if (BASE + length + BLOCK_OVERHEAD > this.#bytes.length) this.#makeRoom(length);
     this.#bytes.set(input, BASE);
     return length;
   }
 
   #makeRoom(size: number): void {
     if (this.#bytes.length === 0) this.#refreshViews();
-    const missing = BASE + size - this.#bytes.length;
+    const missing = BASE + size + BLOCK_OVERHEAD - this.#bytes.length;
     if (missing <= 0) return;
     const pages = Math.ceil(missing / PAGE);
     const taken = this.meter.takePages(pages);
@@ -277,7 +289,7 @@ export class ExtismInstance implements GuestInstance {
       // The engine has no room: the same answer as for the limit.
     }
     this.#refreshViews();
-    if (BASE + size > this.#bytes.length) {
+    if (BASE + size + BLOCK_OVERHEAD > this.#bytes.length) {
       throw new MortiseError("MORTISE_INPUT_LIMIT", {
         plugin: this.#state.name,
         function: this.#function,
@@ -292,6 +304,26 @@ export class ExtismInstance implements GuestInstance {
     if (this.#bytes.buffer === buffer) return;
     this.#bytes = new Uint8Array(buffer);
     this.#control = new Int32Array(buffer, 0, BASE / 4);
+  }
+
+  /**
+   * What a stop inside a call amounts to. A limit is reported as such; an error message that the guest had set comes
+   * before its trap or exit; an exit with 0 is a success. Returns the return code of a call that ended well after all.
+   */
+  #afterStop(error: unknown): number {
+    const failure = this.#fail(error);
+    const ended = failure.code === "MORTISE_EXIT";
+    if (!ended && failure.code !== "MORTISE_TRAP") throw failure;
+    try {
+      // The guest was stopped before it left its result where the host reads it.
+      (this.#exports[this.#guest.instrumented.hiddenName("enter:finish")] as () => void)();
+    } catch {
+      throw failure;
+    }
+    this.#refreshViews();
+    if (this.#control64(CONTROL.error) !== 0n && this.#control[CONTROL.errorLength >> 2] !== 0) return ended ? (this.#exitCode ?? 0) : TRAP_CODE;
+    if (ended && this.#exitCode === 0) return 0;
+    throw failure;
   }
 
   #fail(error: unknown): MortiseError {
@@ -345,7 +377,10 @@ export class ExtismInstance implements GuestInstance {
   #guard(type: TypeDefinition | undefined, work: () => HostValue | void): HostValue | void {
     try {
       this.meter.startClock();
-      return work();
+      const result = work();
+      // Time spent in the host costs no fuel, so that no tick would see it before the guest returns.
+      if (this.meter.timeLeftMs <= 0) this.meter.stopGuest("timeout");
+      return result;
     } catch (error) {
       this.#keepFailure(error);
       const result = type?.kind === "function" ? type.results[0] : undefined;
@@ -360,14 +395,15 @@ export class ExtismInstance implements GuestInstance {
 
   #callHost(module: string, name: string, type: TypeDefinition | undefined, work: HostFunction, values: readonly HostValue[]): HostValue | void {
     const who = { plugin: this.#state.name, function: this.#function, module, name };
+    const context = (this.#callContext ??= new HostCallContext(this.#access(), this.#context));
     let result: unknown;
     try {
-      result = (work as (context: CallContext, ...values: readonly HostValue[]) => unknown)(this.#contextForHost(), ...values);
+      result = (work as (context: CallContext, ...values: readonly HostValue[]) => unknown)(context, ...values);
     } catch (error) {
-      if (isStackOverflow(error) || isMortiseError(error) || error instanceof WebAssembly.RuntimeError) throw error;
+      if (isStackOverflow(error) || context.threw(error)) throw error;
       throw new MortiseError("MORTISE_HOST_FUNCTION", { ...who, reason: printable(error instanceof Error ? error.message : error) }, error);
     }
-    if (typeof result === "object" && result !== null && typeof (result as { then?: unknown }).then === "function") {
+    if (isThenable(result, who)) {
       void Promise.resolve(result).catch(nothing); // its failure is not ours to report twice
       throw new MortiseError("MORTISE_ASYNC_HOST_FUNCTION", who);
     }
@@ -393,11 +429,16 @@ export class ExtismInstance implements GuestInstance {
   /** The bytes of a block, in place; empty if there is none. */
   #block(address: bigint | number): Uint8Array<ArrayBuffer> {
     const at = Number(address);
-    if (!(at >= BASE && at <= 0x7fff_ffff)) return new Uint8Array(0);
+    if (!(at >= BASE && at <= MAX_ADDRESS)) return new Uint8Array(0);
     const length = this.#length(at);
     this.#chargeBytes(length);
     if (this.#bytes.length === 0) this.#refreshViews();
     return this.#bytes.subarray(at, at + length);
+  }
+
+  #release(address: bigint | number): void {
+    const at = Number(address);
+    if (at >= BASE && at <= MAX_ADDRESS) this.#free(at);
   }
 
   #text(address: bigint | number, what: string): string {
@@ -432,7 +473,13 @@ export class ExtismInstance implements GuestInstance {
     }
     const size = without + key + value.length;
     if (size > state.limits.varBytes) {
-      throw new MortiseError("MORTISE_VAR_LIMIT", { plugin: state.name, function: this.#function, name, size, limit: state.limits.varBytes });
+      throw new MortiseError("MORTISE_VAR_LIMIT", {
+        plugin: state.name,
+        function: this.#function,
+        name: printable(name),
+        size,
+        limit: state.limits.varBytes,
+      });
     }
     this.#chargeBytes(value.length);
     state.variables.set(name, value);
@@ -442,45 +489,54 @@ export class ExtismInstance implements GuestInstance {
   #log(level: LogLevel, address: HostValue): void {
     const state = this.#state;
     if (state.logger === undefined || LOG_LEVELS.indexOf(level) < state.logLevel) {
-      this.#free(Number(address));
+      this.#release(address);
       return;
     }
     const block = this.#block(address);
-    const logged = this.#logged + block.length;
+    const logged = this.#logged + block.length + LINE_OVERHEAD;
     if (logged > state.limits.logBytes) {
       state.droppedLogs++;
       if (!this.#logNoticeGiven) {
         this.#logNoticeGiven = true;
         const notice = new MortiseError("MORTISE_LOG_LIMIT", { plugin: state.name, function: this.#function, limit: state.limits.logBytes });
-        state.logger.warn(`${notice.code}: ${notice.message}`);
+        this.#write("warn", `${notice.code}: ${notice.message}`);
       }
     } else {
       this.#logged = logged;
       const text = lossy.decode(block.subarray(0, MAX_LOG_CHARS * 4));
-      state.logger[level](printable(text, MAX_LOG_CHARS));
+      this.#write(level, printable(text, MAX_LOG_CHARS));
     }
-    this.#free(Number(address));
+    this.#release(address);
+  }
+
+  /** A logger that fails is the operator's trouble, not the guest's. */
+  #write(level: LogLevel, message: string): void {
+    try {
+      this.#state.logger?.[level](message);
+    } catch (error) {
+      if (isStackOverflow(error)) throw error;
+    }
   }
 
   get #environment(): Environment {
     return (this.#environmentObject ??= {
       config: (key) => {
         const name = this.#text(key, "a config key");
-        this.#free(Number(key));
+        this.#release(key);
         const value = this.#state.config.get(name);
         return value === undefined ? 0n : this.#store(value);
       },
       getVariable: (key) => {
         const name = this.#text(key, "a variable name");
-        this.#free(Number(key));
+        this.#release(key);
         const value = this.#state.variables.get(name);
         return value === undefined ? 0n : this.#store(value);
       },
       setVariable: (key, value) => {
         const name = this.#text(key, "a variable name");
         this.#setVariable(name, value === 0n ? undefined : this.#block(value).slice());
-        this.#free(Number(key));
-        this.#free(Number(value));
+        this.#release(key);
+        this.#release(value);
       },
       log: (level, message) => this.#log(level, message),
       logLevel: () => (this.#state.logger === undefined ? LOG_LEVEL_OFF : this.#state.logLevel),
@@ -506,27 +562,37 @@ export class ExtismInstance implements GuestInstance {
   }
   #wasiObject: WasiHost | undefined;
 
-  #contextForHost(): CallContext {
-    this.#callContext ??= this.#makeContext();
-    return this.#callContext;
+  #endContext(): void {
+    this.#callContext?.end();
+    this.#callContext = undefined;
   }
 
-  #makeContext(): CallContext {
-    const current = (): unknown => this.#context;
+  #access(): CallAccess {
     return {
       plugin: this.#state.name,
-      get context() {
-        return current();
-      },
+      function: this.#function,
       read: (address) => this.#block(address).slice(),
       readText: (address) => this.#text(address, "a block"),
       store: (data) => this.#store(data),
       length: (address) => this.#block(address).length,
-      free: (address) => this.#free(Number(address)),
+      free: (address) => this.#release(address),
       getVariable: (name) => this.#state.variables.get(name)?.slice(),
       setVariable: (name, value) =>
         this.#setVariable(name, typeof value === "string" ? encoder.encode(value) : value === undefined ? undefined : new Uint8Array(value)),
     };
+  }
+}
+
+/** True for a promise; reading `then` may itself fail. */
+function isThenable(
+  value: unknown,
+  who: { readonly plugin: string; readonly function: string; readonly module: string; readonly name: string },
+): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  try {
+    return typeof (value as { then?: unknown }).then === "function";
+  } catch (error) {
+    throw new MortiseError("MORTISE_HOST_FUNCTION", { ...who, reason: printable(error instanceof Error ? error.message : error) }, error);
   }
 }
 

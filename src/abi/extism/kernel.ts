@@ -17,7 +17,7 @@ import { COST } from "../../wasm/cost.ts";
 import { CodeBuilder, type NumberType } from "../../wasm/code-builder.ts";
 import { type InlineSequence, type Injection, STOP, TEMPORARY } from "../../wasm/injection.ts";
 import type { GuestEnvironment } from "../../wasm/instrument.ts";
-import { type ParsedModule, functionTypeName } from "../../wasm/module-reader.ts";
+import type { ParsedModule, TypeDefinition } from "../../wasm/module-reader.ts";
 import type { ImportedCall } from "../../wasm/scan.ts";
 import { MortiseError } from "../../api/errors.ts";
 
@@ -89,7 +89,7 @@ export const extismKernel: GuestEnvironment = {
   install(injection, module) {
     const kernel = new Kernel(injection, module);
     kernel.defineEntries();
-    return (moduleName, name, typeIndex) => (moduleName === ENV ? kernel.standIn(name, typeIndex) : undefined);
+    return (moduleName, name) => (moduleName === ENV ? kernel.standIn(name) : undefined);
   },
 };
 
@@ -105,6 +105,8 @@ class Kernel {
   readonly #count: number;
   readonly #end: number;
   readonly #freed: number;
+  /** 1 while JavaScript allocates: it gets 0 where a guest would be stopped. */
+  readonly #hostSide: number;
   readonly #find: number;
   readonly #reserve: number;
   readonly #functions: Record<string, ImportedCall>;
@@ -122,6 +124,7 @@ class Kernel {
     this.#count = injection.global("i32", 0);
     this.#end = injection.global("i32", FIRST_END);
     this.#freed = injection.global("i32", 0);
+    this.#hostSide = injection.global("i32", 0);
     this.#find = this.#defineFind();
     this.#reserve = this.#defineReserve();
     this.#zero = this.#defineZero();
@@ -130,13 +133,7 @@ class Kernel {
   }
 
   /** The stand-in for a function of `extism:host/env`, or undefined for one that JavaScript provides. */
-  standIn(name: string, typeIndex: number): ImportedCall | undefined {
-    const wanted = ENV_TYPES[name];
-    if (wanted === undefined || !Object.hasOwn(ENV_TYPES, name)) return undefined;
-    const type = this.#module.types[typeIndex];
-    const found = functionTypeName(type);
-    const shown = functionTypeName({ kind: "function", params: wanted[0].map(toValueType), results: wanted[1].map(toValueType) });
-    if (found !== shown) throw new MortiseError("MORTISE_IMPORT_TYPE", { plugin: this.#module.source, module: ENV, name, found, wanted: shown });
+  standIn(name: string): ImportedCall | undefined {
     return Object.hasOwn(this.#functions, name) ? this.#functions[name] : undefined;
   }
 
@@ -202,6 +199,7 @@ class Kernel {
       code.get(EXACT).i64(15).op("i64.add").i64(-16).op("i64.and").set(NEED);
       needPages();
       code.get(PAGES).globalGet(pagesLeft).op("i32.gt_u").if();
+      code.globalGet(this.#hostSide).if().i32(0).op("return", "end");
       this.#injection.stop(code, STOP.memory).op("end", "end");
       code.get(PAGES).if();
       code.get(PAGES).memoryGrow(memory).i32(-1).op("i32.eq").if().i32(0).op("return", "end");
@@ -418,7 +416,9 @@ class Kernel {
     const hide = (name: string, index: number): void => this.#injection.hide(`enter:${name}`, 0, index);
     hide(
       "alloc",
-      this.#injection.define(["i32"], ["i32"], [], (code) => code.get(0).op("i64.extend_i32_u").call(alloc.target).op("i32.wrap_i64")),
+      this.#injection.define(["i32"], ["i32"], [], (code) =>
+        code.i32(1).globalSet(this.#hostSide).get(0).op("i64.extend_i32_u").call(alloc.target).op("i32.wrap_i64").i32(0).globalSet(this.#hostSide),
+      ),
     );
     hide(
       "free",
@@ -474,24 +474,48 @@ class Kernel {
     });
   }
 
-  /** enter:NAME(inputLength, budget) -> return code, for every export that a call may name: one crossing a call. */
+  /** enter(inputLength, budget) -> return code, for every function that a call may name: one crossing a call. */
   defineEntries(): void {
     const begin = this.#defineBegin();
     const finish = this.#defineFinish();
-    for (const item of this.#module.exports) {
-      if (item.kind !== "function" || !isCallable(this.#module, item.index)) continue;
-      const type = this.#module.types[this.#module.functionTypes[item.index] as number];
+    this.#injection.hide("enter:finish", 0, finish);
+    for (const index of callableFunctions(this.#module)) {
+      const type = this.#module.types[this.#module.functionTypes[index] as number];
       const returns = type?.kind === "function" && type.results.length === 1;
-      // An import that is exported again has no entry of its own.
-      if (item.index < this.#module.importedFunctions) continue;
       const entry = this.#injection.define(["i32", "i32"], ["i32"], [], (code) => {
-        code.get(1).globalSet(this.#injection.budget).get(0).call(begin).call(item.index);
+        code.get(1).globalSet(this.#injection.budget).get(0).call(begin).call(index);
         if (!returns) code.i32(0);
         code.call(finish);
       });
-      this.#injection.hide(`enter:call:${item.name}`, 0, entry);
+      this.#injection.hide(`enter:call:${index}`, 0, entry);
     }
   }
+}
+
+/** Functions that exports name and a call may enter. An import that is exported again has no entry of its own. */
+function callableFunctions(module: ParsedModule): Set<number> {
+  const found = new Set<number>();
+  for (const { kind, index } of module.exports)
+    if (kind === "function" && index >= module.importedFunctions && isCallable(module, index)) found.add(index);
+  if (found.size > MAX_CALLABLE) {
+    throw new MortiseError("MORTISE_WASM_TOO_LARGE", {
+      source: module.source,
+      what: "the number of callable exports",
+      size: found.size,
+      limit: MAX_CALLABLE,
+    });
+  }
+  return found;
+}
+
+/** Functions that a plugin may offer; each gets an entry function. */
+const MAX_CALLABLE = 4096;
+
+/** The type that a function of `extism:host/env` must be imported with. */
+export function environmentType(name: string): TypeDefinition | undefined {
+  if (!Object.hasOwn(ENV_TYPES, name)) return undefined;
+  const [params, results] = ENV_TYPES[name] as readonly [readonly NumberType[], readonly NumberType[]];
+  return { kind: "function", params: params.map(toValueType), results: results.map(toValueType) };
 }
 
 function toValueType(type: NumberType): { code: number } {

@@ -1,0 +1,182 @@
+// The long test: every attack thousands of times, which must not leave memory behind, and a million cases of the
+// fuzzer. Writes docs/soak-results.md.
+//
+//   npm run soak -- [--only NAME] [--quick] [--cases N]
+//
+// --cases says how many cases the fuzzer gets; 0 leaves it out.
+
+import { execFile, spawnSync } from "node:child_process";
+import { existsSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { parseArgs, promisify } from "node:util";
+
+import { type Attack, ATTACKS } from "../test/attacks/attacks.ts";
+import type { SoakReport } from "./soak-attack.ts";
+
+const run = promisify(execFile);
+const MIB = 1 << 20;
+/** Bytes that heap and resident memory may grow by between the two measurements. */
+const MAX_GROWTH = 5 * MIB;
+/**
+ * The young generation stays small: V8 lets it grow with what is allocated and keeps it, which in resident memory looks
+ * like a leak of some tens of MiB.
+ */
+const NODE_OPTIONS = ["--expose-gc", "--max-semi-space-size=2"];
+/** Processes at the same time. */
+const AT_A_TIME = 2;
+
+const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const CHILD = file("soak-attack.ts");
+const FUZZER = file("fuzz.ts");
+const RESULTS = file("../docs/soak-results.md");
+
+interface Plan {
+  /** Repetitions of calls, and of loads, at the two measurements. */
+  readonly calls: readonly [first: number, last: number];
+  readonly loads: readonly [first: number, last: number];
+  /** Seconds for one attack, beyond which repetitions are cut. */
+  readonly maxSeconds: number;
+  readonly fuzzCases: number;
+}
+
+const FULL: Plan = { calls: [2000, 10_000], loads: [200, 1000], maxSeconds: 8, fuzzCases: 1_000_000 };
+const QUICK: Plan = { calls: [400, 1200], loads: [40, 120], maxSeconds: 4, fuzzCases: 10_000 };
+
+interface Row {
+  readonly name: string;
+  readonly report?: SoakReport;
+  readonly failure?: string;
+}
+
+/** Attacks worth repeating: not those that fail at present, hold the thread for seconds or differ by a clock alone. */
+function chosen(only: string | undefined): Attack[] {
+  if (only !== undefined) return ATTACKS.filter(({ name }) => name.includes(only));
+  return ATTACKS.filter(({ isolated, todo, options }) => isolated !== true && todo === undefined && options?.clock === undefined);
+}
+
+/** Growth between two measurements that follow each other. */
+function growth(values: readonly number[], from: number): number {
+  return (values[from + 1] ?? Number.NaN) - (values[from] ?? Number.NaN);
+}
+
+type Verdict = "held" | "levelled off" | "grew" | "failed";
+
+/** Levelled off: it grew between the first two measurements, but not from there to the third, over many more repetitions. */
+function verdictOf({ report }: Row): Verdict {
+  if (report === undefined) return "failed";
+  const grows = (from: number): boolean => growth(report.heap, from) > MAX_GROWTH || growth(report.rss, from) > MAX_GROWTH;
+  if (!grows(0)) return "held";
+  return report.repetitions.length > 2 && !grows(1) ? "levelled off" : "grew";
+}
+
+async function soak(attack: Attack, plan: Plan): Promise<Row> {
+  const counts = attack.ending.at === "load" ? plan.loads : plan.calls;
+  const numbers = [...counts, plan.maxSeconds].map(String);
+  try {
+    const { stdout } = await run(process.execPath, [...NODE_OPTIONS, CHILD, attack.name, ...numbers], {
+      timeout: (plan.maxSeconds * 6 + 120) * 1000,
+    });
+    return { name: attack.name, report: JSON.parse(stdout) as SoakReport };
+  } catch (error) {
+    const { stderr, signal, message } = error as { stderr?: string; signal?: string; message: string };
+    const line = stderr?.split("\n").find((text) => /Error|FATAL/.test(text));
+    return { name: attack.name, failure: (line ?? signal ?? message).slice(0, 200) };
+  }
+}
+
+interface FuzzResult {
+  readonly ok: boolean;
+  readonly summary: string;
+}
+
+function fuzz(cases: number): FuzzResult {
+  if (!existsSync(FUZZER)) return { ok: false, summary: "The fuzzer is not there." };
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["--conditions=source", FUZZER, "--cases", String(cases)], {
+    encoding: "utf8",
+    maxBuffer: 256 * MIB,
+  });
+  const lines = `${stdout}\n${stderr}`
+    .split(/[\r\n]+/)
+    .filter((line) => line.trim() !== "")
+    .slice(-12);
+  return { ok: status === 0, summary: [`Exit code ${String(status)}. Its last lines:`, "", "```", ...lines, "```"].join("\n") };
+}
+
+const mib = (bytes: number): string => (bytes / MIB).toFixed(2);
+
+function tableRow(row: Row): string {
+  const { report } = row;
+  if (report === undefined) return `| ${row.name} | | ${row.failure} | | | | **failed** |`;
+  const endings = Object.entries(report.endings).map(([code, count]) => `${code.replace("MORTISE_", "")} ${count}`);
+  const verdict = verdictOf(row);
+  const cells = [
+    row.name,
+    `${report.repetitions.join(" / ")} ${report.kind}`,
+    endings.join(", "),
+    report.heap.map(mib).join(" / "),
+    report.rss.map(mib).join(" / "),
+    report.seconds.toFixed(1),
+    verdict === "grew" ? "**grew**" : verdict,
+  ];
+  return `| ${cells.join(" | ")} |`;
+}
+
+function document(rows: readonly Row[], fuzzing: FuzzResult | undefined, quick: boolean): string {
+  const count = (verdict: Verdict): number => rows.filter((row) => verdictOf(row) === verdict).length;
+  const repetitions = rows.reduce((sum, { report }) => sum + (report?.repetitions.at(-1) ?? 0), 0);
+  const passed = count("grew") + count("failed") === 0 && fuzzing?.ok !== false;
+  return [
+    "# Soak results",
+    "",
+    "Written by `npm run soak`. Each attack of `test/attacks` runs in a process of its own: the plugin is loaded once, then",
+    "its `attack` and its `ok` are called again and again, with little fuel; a guest that must be refused at load is loaded",
+    "again and again. Memory is measured after garbage collection, early and at the end; heap is V8's heap and what it keeps",
+    `outside. An attack has *held* if neither heap nor resident memory (RSS) grew by more than ${MAX_GROWTH / MIB} MiB between the two. If one`,
+    "did, the attack goes on for twice as long and memory is measured once more: it has *levelled off* if it grew no",
+    "further, which is memory that engine and allocator keep for later, and has *grown* if it did, which is a leak.",
+    "",
+    `- Date: ${new Date().toISOString().slice(0, 10)}`,
+    `- Node: ${process.version} (V8 ${process.versions.v8}), ${process.platform} ${process.arch}`,
+    `- Attacks: ${rows.length}, repeated ${repetitions.toLocaleString("en")} times in all${quick ? " (the quick form)" : ""}`,
+    `- Held: ${count("held")}, levelled off: ${count("levelled off")}, grew: ${count("grew")}, failed: ${count("failed")}`,
+    `- Fuzzer: ${fuzzing === undefined ? "not run" : fuzzing.ok ? "held" : "**failed**"}`,
+    `- Verdict: ${passed ? "**passed**" : "**not passed**"}`,
+    "",
+    "## Attacks",
+    "",
+    "| attack | repetitions at the measurements | endings | heap, MiB | RSS, MiB | s | verdict |",
+    "|---|---|---|---|---|---|---|",
+    ...rows.map(tableRow),
+    "",
+    ...(fuzzing === undefined ? [] : ["## Fuzzer", "", fuzzing.summary, ""]),
+  ].join("\n");
+}
+
+/** Soaks all attacks, some at a time; the order of the rows is that of the attacks. */
+async function soakAll(attacks: readonly Attack[], plan: Plan): Promise<Row[]> {
+  const rows: Row[] = [];
+  let next = 0;
+  let done = 0;
+  const work = async (): Promise<void> => {
+    for (let index = next++; ; index = next++) {
+      const attack = attacks[index];
+      if (attack === undefined) return;
+      const row = await soak(attack, plan);
+      rows[index] = row;
+      console.log(`${++done}/${attacks.length} ${tableRow(row)}`);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_A_TIME }, work));
+  return rows;
+}
+
+const { values } = parseArgs({ options: { only: { type: "string" }, quick: { type: "boolean", default: false }, cases: { type: "string" } } });
+const plan = values.quick ? QUICK : FULL;
+const attacks = chosen(values.only);
+const rows = await soakAll(attacks, plan);
+const cases = values.cases === undefined ? plan.fuzzCases : Number(values.cases);
+const fuzzing = values.only === undefined && cases > 0 ? fuzz(cases) : undefined;
+if (fuzzing !== undefined) console.log(fuzzing.summary);
+// Part of the attacks says nothing of the whole: the file stays as it is.
+if (values.only === undefined) writeFileSync(RESULTS, document(rows, fuzzing, values.quick));
+process.exitCode = rows.every((row) => ["held", "levelled off"].includes(verdictOf(row))) && fuzzing?.ok !== false && rows.length > 0 ? 0 : 1;

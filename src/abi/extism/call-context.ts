@@ -1,0 +1,82 @@
+// What a host function gets to work with: blocks and variables of the plugin, for the length of one call.
+
+import { MortiseError, isMortiseError } from "../../api/errors.ts";
+import type { CallContext } from "../guest.ts";
+
+/** Access to one instance, as a call context hands it on. */
+export interface CallAccess {
+  readonly plugin: string;
+  readonly function: string;
+  read(address: bigint | number): Uint8Array<ArrayBuffer>;
+  readText(address: bigint | number): string;
+  store(data: Uint8Array | string): bigint;
+  length(address: bigint | number): number;
+  free(address: bigint | number): void;
+  getVariable(name: string): Uint8Array<ArrayBuffer> | undefined;
+  setVariable(name: string, value: Uint8Array | string | undefined): void;
+}
+
+/** The context of one call; of no use once the call is over. */
+export class HostCallContext implements CallContext {
+  readonly plugin: string;
+  readonly context: unknown;
+  readonly #function: string;
+  /** Errors that came out of this context, as opposed to those of the host function's own work. */
+  readonly #own = new WeakSet();
+  #access: CallAccess | undefined;
+
+  constructor(access: CallAccess, context: unknown) {
+    this.plugin = access.plugin;
+    this.#function = access.function;
+    this.#access = access;
+    this.context = context;
+  }
+
+  read(address: bigint | number): Uint8Array<ArrayBuffer> {
+    return this.#use((access) => access.read(address));
+  }
+
+  readText(address: bigint | number): string {
+    return this.#use((access) => access.readText(address));
+  }
+
+  store(data: Uint8Array | string): bigint {
+    return this.#use((access) => access.store(data));
+  }
+
+  length(address: bigint | number): number {
+    return this.#use((access) => access.length(address));
+  }
+
+  free(address: bigint | number): void {
+    this.#use((access) => access.free(address));
+  }
+
+  getVariable(name: string): Uint8Array<ArrayBuffer> | undefined {
+    return this.#use((access) => access.getVariable(name));
+  }
+
+  setVariable(name: string, value: Uint8Array | string | undefined): void {
+    this.#use((access) => access.setVariable(name, value));
+  }
+
+  /** Takes the instance away from whoever kept the context. */
+  end(): void {
+    this.#access = undefined;
+  }
+
+  /** True for an error that one of this context's methods threw. */
+  threw(error: unknown): boolean {
+    return typeof error === "object" && error !== null && this.#own.has(error);
+  }
+
+  #use<T>(work: (access: CallAccess) => T): T {
+    if (this.#access === undefined) throw new MortiseError("MORTISE_STALE_CONTEXT", { plugin: this.plugin, function: this.#function });
+    try {
+      return work(this.#access);
+    } catch (error) {
+      if (isMortiseError(error)) this.#own.add(error);
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,10 @@
+;; Takes blocks of a megabyte until there is nothing left.
+(module
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "store_u64" (func $store_u64 (param i64 i64)))
+  (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
+  (func (export "attack") (loop $again (br_if $again (i64.ne (call $alloc (i64.const 1048576)) (i64.const 0)))))
+  (func (export "ok") (local $at i64)
+    (local.set $at (call $alloc (i64.const 8)))
+    (call $store_u64 (local.get $at) (i64.const 0x6b6f))
+    (call $output_set (local.get $at) (i64.const 2))))

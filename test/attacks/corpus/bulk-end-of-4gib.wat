@@ -1,0 +1,11 @@
+;; Fills a megabyte that ends with the last byte of a memory of 4 GiB, where the end wraps to 0.
+(module
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "store_u64" (func $store_u64 (param i64 i64)))
+  (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
+  (memory 65536)
+  (func (export "attack") (memory.fill (i32.const 0xfff00000) (i32.const 1) (i32.const 0x100000)))
+  (func (export "ok") (local $at i64)
+    (local.set $at (call $alloc (i64.const 8)))
+    (call $store_u64 (local.get $at) (i64.const 0x6b6f))
+    (call $output_set (local.get $at) (i64.const 2))))

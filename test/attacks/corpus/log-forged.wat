@@ -1,0 +1,16 @@
+;; Logs escapes, line breaks and bytes that are not UTF-8.
+(module
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "store_u64" (func $store_u64 (param i64 i64)))
+  (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
+  (import "extism:host/env" "log_error" (func $log_error (param i64)))
+  (func (export "attack") (local $at i64)
+    (local.set $at (call $alloc (i64.const 24)))
+    (call $store_u64 (local.get $at) (i64.const 0x52455b0a4a325b1b))
+    (call $store_u64 (i64.add (local.get $at) (i64.const 8)) (i64.const 0x80c0fffe0d5d524f))
+    (call $store_u64 (i64.add (local.get $at) (i64.const 16)) (i64.const 0xaee280a880e29bc2))
+    (call $log_error (local.get $at)))
+  (func (export "ok") (local $at i64)
+    (local.set $at (call $alloc (i64.const 8)))
+    (call $store_u64 (local.get $at) (i64.const 0x6b6f))
+    (call $output_set (local.get $at) (i64.const 2))))

@@ -1,0 +1,12 @@
+;; Exhausts the stack inside a host function, catches that, and returns as if nothing had happened.
+(module
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "store_u64" (func $store_u64 (param i64 i64)))
+  (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
+  (import "extism:host/user" "touch" (func $touch))
+  (func $dive (call $touch) (call $dive))
+  (func (export "attack") (try (do (call $dive)) (catch_all)))
+  (func (export "ok") (local $at i64)
+    (local.set $at (call $alloc (i64.const 8)))
+    (call $store_u64 (local.get $at) (i64.const 0x6b6f))
+    (call $output_set (local.get $at) (i64.const 2))))

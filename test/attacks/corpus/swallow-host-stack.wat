@@ -1,0 +1,15 @@
+;; Calls a host function at every depth until the host runs out of stack, catches that, and loops.
+(module
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "store_u64" (func $store_u64 (param i64 i64)))
+  (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
+  (import "extism:host/user" "touch" (func $touch))
+  (func $dive
+    (try (do (call $touch)) (catch_all))
+    (try (do (call $dive)) (catch_all))
+    (try (do (call $touch)) (catch_all)))
+  (func (export "attack") (loop $outer (try (do (call $dive)) (catch_all)) (br $outer)))
+  (func (export "ok") (local $at i64)
+    (local.set $at (call $alloc (i64.const 8)))
+    (call $store_u64 (local.get $at) (i64.const 0x6b6f))
+    (call $output_set (local.get $at) (i64.const 2))))

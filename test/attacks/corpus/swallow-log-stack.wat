@@ -1,0 +1,16 @@
+;; Logs at every depth until the host runs out of stack somewhere inside, and catches that.
+(module
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "store_u64" (func $store_u64 (param i64 i64)))
+  (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
+  (import "extism:host/env" "log_info" (func $log_info (param i64)))
+  (func $dive (local $line i64)
+    (local.set $line (call $alloc (i64.const 8)))
+    (call $store_u64 (local.get $line) (i64.const 0x6161616161616161))
+    (try (do (call $log_info (local.get $line))) (catch_all))
+    (call $dive))
+  (func (export "attack") (try (do (call $dive)) (catch_all)))
+  (func (export "ok") (local $at i64)
+    (local.set $at (call $alloc (i64.const 8)))
+    (call $store_u64 (local.get $at) (i64.const 0x6b6f))
+    (call $output_set (local.get $at) (i64.const 2))))

@@ -1,0 +1,17 @@
+;; Throws through thousands of frames, again and again.
+(module
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "store_u64" (func $store_u64 (param i64 i64)))
+  (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
+  (tag $boom)
+  (func $dive (param $left i32)
+    (if (i32.eqz (local.get $left)) (then (throw $boom)))
+    (call $dive (i32.sub (local.get $left) (i32.const 1))))
+  (func (export "attack")
+    (loop $again
+      (block $caught (try_table (catch_all $caught) (call $dive (i32.const 3000))))
+      (br $again)))
+  (func (export "ok") (local $at i64)
+    (local.set $at (call $alloc (i64.const 8)))
+    (call $store_u64 (local.get $at) (i64.const 0x6b6f))
+    (call $output_set (local.get $at) (i64.const 2))))

@@ -1,0 +1,15 @@
+;; Sets a variable whose name and value are the same block, which is freed twice.
+(module
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "store_u64" (func $store_u64 (param i64 i64)))
+  (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
+  (import "extism:host/env" "var_set" (func $var_set (param i64 i64)))
+  (func (export "attack") (local $at i64)
+    (local.set $at (call $alloc (i64.const 8)))
+    (call $store_u64 (local.get $at) (i64.const 0x6161616161616161))
+    (call $var_set (local.get $at) (local.get $at))
+    (if (i64.eq (call $alloc (i64.const 8)) (call $alloc (i64.const 8))) (then (unreachable))))
+  (func (export "ok") (local $at i64)
+    (local.set $at (call $alloc (i64.const 8)))
+    (call $store_u64 (local.get $at) (i64.const 0x6b6f))
+    (call $output_set (local.get $at) (i64.const 2))))

@@ -1,0 +1,22 @@
+;; Table operations over many entries, in both directions.
+(module
+  (table $t (export "t") 30000 funcref)
+  (table $u 30000 funcref)
+  (elem declare func $f $g)
+  (func $f (result i32) (i32.const 1)) (func $g (result i32) (i32.const 2))
+  (func (export "test_fill") (table.fill $t (i32.const 100) (ref.func $f) (i32.const 25000)))
+  (func (export "test_fill_other") (table.fill $u (i32.const 0) (ref.func $g) (i32.const 30000)))
+  (func (export "test_copy_other") (table.copy $t $u (i32.const 20000) (i32.const 5) (i32.const 9000)))
+  (func (export "test_copy_up") (table.copy $t $t (i32.const 7001) (i32.const 50) (i32.const 22000)))
+  (func (export "test_copy_down") (table.copy $t $t (i32.const 10) (i32.const 9000) (i32.const 21000)))
+  (func (export "test_past_end_writes_nothing") (table.fill $t (i32.const 10) (ref.null func) (i32.const 29991)))
+  (func (export "test_copy_past_end_writes_nothing") (table.copy $t $u (i32.const 10) (i32.const 0) (i32.const 29991)))
+  (func (export "test_grow_far") (result i32) (table.grow $u (ref.func $f) (i32.const 40000)))
+  (func (export "test_sum") (result i32)
+    (local $i i32) (local $s i32)
+    (loop $again
+      (if (i32.eqz (ref.is_null (table.get $t (local.get $i))))
+        (then (local.set $s (i32.add (i32.mul (local.get $s) (i32.const 3)) (call_indirect $t (result i32) (local.get $i))))))
+      (br_if $again (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 97))) (i32.const 30000))))
+    (local.get $s))
+)

@@ -1,0 +1,16 @@
+;; Custom sections at several places, and names for everything.
+(module $named_module
+  (@custom "first" (before type) "\01\02\03")
+  (@custom "producers" (after global) "\00")
+  (@custom "last" (after data) "anything at all")
+  (type $named_type (func (param i32) (result i32)))
+  (memory $named_memory (export "memory") 1)
+  (global $named_global (mut i32) (i32.const 1))
+  (table $named_table 1 funcref)
+  (elem $named_elem (i32.const 0) func $named_function)
+  (data $named_data (i32.const 0) "x")
+  (func $named_function (param $named_parameter i32) (result i32) (local $named_local i32)
+    (block $named_label (local.set $named_local (i32.const 2)))
+    (i32.add (local.get $named_parameter) (local.get $named_local)))
+  (func (export "test_named") (result i32) (call $named_function (i32.const 40)))
+)

@@ -1,0 +1,17 @@
+;; Extended constant expressions in globals and segment offsets.
+(module
+  (import "host" "g_i32" (global $base i32))
+  (import "host" "g_i64" (global $wide i64))
+  (memory (export "memory") 1)
+  (table (export "table") 32 funcref)
+  (global $a (export "a") i32 (i32.add (global.get $base) (i32.const 5)))
+  (global $b (export "b") i32 (i32.mul (i32.sub (i32.const 10) (i32.const 4)) (global.get $base)))
+  (global $c (export "c") i64 (i64.add (i64.mul (global.get $wide) (i64.const 3)) (i64.sub (i64.const 1) (i64.const 2))))
+  (data (offset (i32.add (global.get $base) (i32.const 16))) "extended")
+  (elem (offset (i32.mul (global.get $base) (i32.const 2))) func $f $f)
+  (func $f (result i32) (i32.const 6))
+  (func (export "test_values") (result i32 i32 i64) global.get $a global.get $b global.get $c)
+  (func (export "test_data") (result i64) (i64.load (i32.const 27)))
+  (func (export "test_elem") (result i32) (call_indirect (result i32) (i32.const 23)))
+  (func (export "test_elem_null") (result i32) (call_indirect (result i32) (i32.const 24)))
+)

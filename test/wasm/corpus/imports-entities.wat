@@ -1,0 +1,16 @@
+;; Imported memory, global, table and tag; all exported again.
+(module
+  (import "host" "memory" (memory $m 1 16))
+  (import "host" "g_mut" (global $g (mut i32)))
+  (import "host" "table" (table $t 10 20 funcref))
+  (import "host" "tag_i32" (tag $e (param i32)))
+  (export "m" (memory $m)) (export "g" (global $g)) (export "t" (table $t)) (export "e" (tag $e))
+  (data (i32.const 5) "imported")
+  (elem (i32.const 3) func $f)
+  (func $f (result i32) (i32.const 33))
+  (func (export "test_memory") (result i64) (i32.store8 (i32.const 4) (i32.const 1)) (i64.load (i32.const 4)))
+  (func (export "test_grow") (result i32) (memory.grow (i32.const 2)))
+  (func (export "test_global") (result i32) (global.set $g (i32.add (global.get $g) (i32.const 1))) (global.get $g))
+  (func (export "test_table") (result i32) (call_indirect (result i32) (i32.const 3)))
+  (func (export "test_throw") (throw $e (i32.const 21)))
+)

@@ -1,0 +1,18 @@
+;; memory.grow and memory.size: success, limits, zero, too much, and access to what was gained.
+(module
+  (memory (export "memory") 1 5)
+  (func (export "test_size") (result i32) memory.size)
+  (func (export "test_grow_by_zero") (result i32) (memory.grow (i32.const 0)))
+  (func (export "test_access_before_grow") (result i32) (i32.load (i32.const 65536)))
+  (func (export "test_grow_by_one") (result i32) (memory.grow (i32.const 1)))
+  (func (export "test_access_after_grow") (result i32) (i32.store (i32.const 65536) (i32.const 3)) (i32.load (i32.const 65536)))
+  (func (export "test_grow_past_maximum") (result i32) (memory.grow (i32.const 4)))
+  (func (export "test_grow_by_minus_one") (result i32) (memory.grow (i32.const -1)))
+  (func (export "test_grow_by_huge") (result i32) (memory.grow (i32.const 0x7fffffff)))
+  (func (export "test_grow_to_maximum") (result i32) (memory.grow (i32.const 3)))
+  (func (export "test_grow_when_full") (result i32) (memory.grow (i32.const 1)))
+  (func (export "test_final_size") (result i32) memory.size)
+  (func (export "test_grow_as_operand") (result i32) (i32.add (i32.mul (memory.size) (i32.const 100)) (memory.grow (i32.const 0))))
+  (func (export "test_last_byte_of_all") (result i32) (i32.store8 (i32.const 327679) (i32.const 9)) (i32.load8_u (i32.const 327679)))
+  (func (export "test_past_all") (result i32) (i32.load8_u (i32.const 327680)))
+)

@@ -1,0 +1,16 @@
+;; Data segments: active at various offsets, passive, empty, at the very end, for imported offsets.
+(module
+  (import "host" "g_i32" (global $at i32))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "zero")
+  (data (i32.const 2) "overlaps")
+  (data (i32.const 65532) "last")
+  (data (i32.const 65536) "")
+  (data (offset (global.get $at)) "at eleven")
+  (data $p "passive")
+  (data $empty "")
+  (func (export "test_first") (result i64) (i64.load (i32.const 0)))
+  (func (export "test_last") (result i32) (i32.load (i32.const 65532)))
+  (func (export "test_passive") (memory.init $p (i32.const 50) (i32.const 0) (i32.const 7)))
+  (func (export "test_empty") (memory.init $empty (i32.const 50) (i32.const 0) (i32.const 0)) (data.drop $empty))
+)

@@ -1,0 +1,22 @@
+;; 128-bit vectors of floats.
+(module
+  (func $f4 (param v128) (result f32 f32 f32 f32)
+    (f32x4.extract_lane 0 (local.get 0)) (f32x4.extract_lane 1 (local.get 0)) (f32x4.extract_lane 2 (local.get 0)) (f32x4.extract_lane 3 (local.get 0)))
+  (func $f2 (param v128) (result f64 f64) (f64x2.extract_lane 0 (local.get 0)) (f64x2.extract_lane 1 (local.get 0)))
+  (func (export "test_arithmetic") (result f32 f32 f32 f32)
+    (call $f4 (f32x4.div (f32x4.add (v128.const f32x4 1 2 -3 0) (v128.const f32x4 0.5 1e30 3 0)) (v128.const f32x4 3 -7 0 0))))
+  (func (export "test_min_max") (result f64 f64) (call $f2 (f64x2.min (v128.const f64x2 0 nan) (v128.const f64x2 -0 1))))
+  (func (export "test_pmin") (result f64 f64) (call $f2 (f64x2.pmin (v128.const f64x2 3 5) (v128.const f64x2 2 7))))
+  (func (export "test_sqrt") (result f32 f32 f32 f32) (call $f4 (f32x4.sqrt (v128.const f32x4 4 2 -1 inf))))
+  (func (export "test_rounding") (result f64 f64) (call $f2 (f64x2.nearest (v128.const f64x2 2.5 -3.5))))
+  (func (export "test_convert") (result f32 f32 f32 f32) (call $f4 (f32x4.convert_i32x4_u (v128.const i32x4 -1 1 0x80000000 7))))
+  (func (export "test_truncate") (result i32 i32)
+    (i32x4.extract_lane 0 (i32x4.trunc_sat_f64x2_s_zero (v128.const f64x2 1e20 nan))) (i32x4.extract_lane 1 (i32x4.trunc_sat_f32x4_u (v128.const f32x4 1 -1 2 3))))
+  (func (export "test_promote") (result f64 f64) (call $f2 (f64x2.promote_low_f32x4 (v128.const f32x4 0.1 0.2 0 0))))
+  (func (export "test_loop") (result f32 f32 f32 f32) (local $v v128) (local $i i32)
+    (local.set $v (v128.const f32x4 1 2 3 4))
+    (loop $again
+      (local.set $v (f32x4.mul (local.get $v) (f32x4.splat (f32.const 1.01))))
+      (br_if $again (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100))))
+    (call $f4 (local.get $v)))
+)

@@ -1,0 +1,31 @@
+;; Long runs without a branch: longer than what one check should cover.
+(module
+  (memory (export "memory") 1)
+  (func $mix (param $a i64) (result i64)
+    (local.set $a (i64.mul (i64.xor (local.get $a) (i64.shr_u (local.get $a) (i64.const 33))) (i64.const 0xff51afd7ed558ccd)))
+    (local.set $a (i64.mul (i64.xor (local.get $a) (i64.shr_u (local.get $a) (i64.const 33))) (i64.const 0xc4ceb9fe1a85ec53)))
+    (i64.xor (local.get $a) (i64.shr_u (local.get $a) (i64.const 33))))
+  (func (export "test_calls_in_a_row") (result i64)
+    (local $a i64)
+    (local.set $a (i64.const 1))
+    (local.set $a (call $mix (local.get $a))) (local.set $a (call $mix (local.get $a))) (local.set $a (call $mix (local.get $a)))
+    (local.set $a (call $mix (local.get $a))) (local.set $a (call $mix (local.get $a))) (local.set $a (call $mix (local.get $a)))
+    (local.set $a (call $mix (local.get $a))) (local.set $a (call $mix (local.get $a))) (local.set $a (call $mix (local.get $a)))
+    (local.get $a))
+  (func (export "test_stores_in_a_row")
+    (i32.store (i32.const 0) (i32.const 1)) (i32.store (i32.const 4) (i32.const 2)) (i32.store (i32.const 8) (i32.const 3))
+    (i32.store (i32.const 12) (i32.const 4)) (i32.store (i32.const 16) (i32.const 5)) (i32.store (i32.const 20) (i32.const 6))
+    (i32.store (i32.const 24) (i32.const 7)) (i32.store (i32.const 28) (i32.const 8)) (i32.store (i32.const 32) (i32.const 9))
+    (i32.store (i32.const 36) (i32.const 10)) (i32.store (i32.const 40) (i32.const 11)) (i32.store (i32.const 44) (i32.const 12))
+    (i32.store (i32.const 48) (i32.const 13)) (i32.store (i32.const 52) (i32.const 14)) (i32.store (i32.const 56) (i32.const 15))
+    (i32.store (i32.const 60) (i32.const 16)) (i32.store (i32.const 64) (i32.const 17)) (i32.store (i32.const 68) (i32.const 18)))
+  (func (export "test_trap_in_the_middle")
+    (i32.store (i32.const 100) (i32.const 1)) (i32.store (i32.const 104) (i32.const 2)) (i32.store (i32.const 108) (i32.const 3))
+    (i32.store (i32.const 65533) (i32.const 4))
+    (i32.store (i32.const 112) (i32.const 5)) (i32.store (i32.const 116) (i32.const 6)))
+  (func (export "test_deep_expression") (result i32)
+    i32.const 1 i32.const 2 i32.const 3 i32.const 4 i32.const 5 i32.const 6 i32.const 7 i32.const 8 i32.const 9 i32.const 10
+    i32.const 11 i32.const 12 i32.const 13 i32.const 14 i32.const 15 i32.const 16 i32.const 17 i32.const 18 i32.const 19 i32.const 20
+    i32.add i32.sub i32.xor i32.mul i32.add i32.sub i32.xor i32.mul i32.add i32.sub i32.xor i32.mul i32.add i32.sub i32.xor i32.mul
+    i32.add i32.sub i32.xor)
+)

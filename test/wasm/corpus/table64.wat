@@ -1,0 +1,18 @@
+;; A table with 64-bit indexes.
+(module
+  (table $t (export "t") i64 10 40 funcref)
+  (elem (table $t) (i64.const 1) func $one $two)
+  (elem $passive func $two $one)
+  (func $one (result i32) (i32.const 1)) (func $two (result i32) (i32.const 2))
+  (func (export "test_size") (result i64) (table.size $t))
+  (func (export "test_call") (result i32) (call_indirect $t (result i32) (i64.const 2)))
+  (func (export "test_call_past_end") (result i32) (call_indirect $t (result i32) (i64.const 0x100000001)))
+  (func (export "test_set_get") (result i32) (table.set $t (i64.const 5) (ref.func $one)) (ref.is_null (table.get $t (i64.const 5))))
+  (func (export "test_init") (result i32) (table.init $t $passive (i64.const 6) (i32.const 0) (i32.const 2)) (call_indirect $t (result i32) (i64.const 6)))
+  (func (export "test_copy") (table.copy $t $t (i64.const 2) (i64.const 1) (i64.const 6)))
+  (func (export "test_fill") (table.fill $t (i64.const 8) (ref.func $two) (i64.const 2)))
+  (func (export "test_fill_past_end") (table.fill $t (i64.const 8) (ref.func $two) (i64.const 3)))
+  (func (export "test_fill_huge") (table.fill $t (i64.const 0) (ref.func $two) (i64.const 0x100000001)))
+  (func (export "test_grow") (result i64 i64) (table.grow $t (ref.func $one) (i64.const 5)) (table.size $t))
+  (func (export "test_grow_huge") (result i64) (table.grow $t (ref.null func) (i64.const 0x100000001)))
+)
