@@ -32,7 +32,7 @@ async function maker(kind: Kind, guest: string): Promise<() => Promise<unknown>>
     const compiled = await compileExtism(bytes, guest, options.limits, {});
     return async () => {
       const state: PluginState = { ...options, variables: new Map(), variableBytes: 0, droppedLogs: 0 };
-      return ExtismInstance.create(compiled, state);
+      return ExtismInstance.create(compiled, state, 1000);
     };
   }
   const module = await WebAssembly.compile(bytes);

@@ -68,7 +68,7 @@ async function loadInSteps(bytes: Uint8Array): Promise<Steps> {
   };
   const guest: CompiledGuest = { instrumented, module: compiled, initialPages: 64, initialEntries: 1000 };
   const state: PluginState = { ...resolveOptions({ limits: { timeoutMs: 60_000 } }, GUEST), variables: new Map(), variableBytes: 0, droppedLogs: 0 };
-  ExtismInstance.create(guest, state);
+  ExtismInstance.create(guest, state, 1000);
   step("instantiate and initialise");
   return steps;
 }

@@ -8,6 +8,8 @@ const STEPS: readonly (readonly [name: string, command: string, ...args: string[
   ["types", "tsc", "-p", "tsconfig.json"],
   ["layers", process.execPath, "scripts/check-layers.ts"],
   ["unused code", "knip"],
+  ["build", process.execPath, "scripts/build.ts"],
+  ["package shape", "publint", "--strict"],
 ];
 
 let failed = 0;

@@ -29,15 +29,12 @@ export function sha256(bytes: Uint8Array | string): string {
 /** The sources' text by path relative to the language's folder. */
 export function readSources(guest: Guest): ReadonlyMap<string, string> {
   const folder = join(GUESTS_FOLDER, guest.language);
-  return new Map(
-    sourcePaths(guest).map((path) => [path, readFileSync(join(folder, path), "utf8")]),
-  );
+  return new Map(sourcePaths(guest).map((path) => [path, readFileSync(join(folder, path), "utf8")]));
 }
 
 export function sourceDigests(guest: Guest): Record<string, string> {
   const digests: Record<string, string> = {};
-  for (const [path, text] of readSources(guest))
-    digests[`${guest.language}/${path}`] = sha256(text);
+  for (const [path, text] of readSources(guest)) digests[`${guest.language}/${path}`] = sha256(text);
   return digests;
 }
 

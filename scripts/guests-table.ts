@@ -16,29 +16,11 @@ export interface Guest {
 }
 
 const ASSEMBLYSCRIPT = ["-O3", "--converge", "--use", "abort="];
-const C = [
-  "--target=wasm32-unknown-unknown",
-  "-std=c17",
-  "-Wall",
-  "-Wextra",
-  "-Werror",
-  "-ffreestanding",
-  "-nostdlib",
-];
+const C = ["--target=wasm32-unknown-unknown", "-std=c17", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdlib"];
 // A small stack keeps the plugins within one page of memory.
 const C_LINK = ["-Wl,--no-entry", "-Wl,-z,stack-size=16384"];
 const C_RELEASE = [...C, "-O3", ...C_LINK, "-Wl,--strip-all"];
-const RUST = [
-  "--edition=2021",
-  "-D",
-  "warnings",
-  "-C",
-  "panic=abort",
-  "-C",
-  "lto=fat",
-  "-C",
-  "codegen-units=1",
-];
+const RUST = ["--edition=2021", "-D", "warnings", "-C", "panic=abort", "-C", "lto=fat", "-C", "codegen-units=1"];
 const RUST_RELEASE = [...RUST, "-C", "strip=symbols", "-C", "link-arg=-zstack-size=32768"];
 const GO = ["-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="];
 
@@ -128,12 +110,7 @@ export function sourcePaths(guest: Guest): readonly string[] {
 }
 
 export function guestNamed(name: string): Guest {
-  const guest = GUESTS.find(
-    (candidate) => candidate.name === name || `${candidate.name}.wasm` === name,
-  );
-  if (guest === undefined)
-    throw new Error(
-      `There is no guest "${name}"; there are ${GUESTS.map((g) => g.name).join(", ")}`,
-    );
+  const guest = GUESTS.find((candidate) => candidate.name === name || `${candidate.name}.wasm` === name);
+  if (guest === undefined) throw new Error(`There is no guest "${name}"; there are ${GUESTS.map((g) => g.name).join(", ")}`);
   return guest;
 }

@@ -2,22 +2,8 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import {
-  entryFor,
-  PREBUILT_FOLDER,
-  readManifest,
-  readSources,
-  writeManifest,
-  type ManifestEntry,
-} from "./guests-manifest.ts";
-import {
-  GUESTS,
-  guestNamed,
-  LANGUAGES,
-  sourcePaths,
-  type Guest,
-  type Language,
-} from "./guests-table.ts";
+import { entryFor, PREBUILT_FOLDER, readManifest, readSources, writeManifest, type ManifestEntry } from "./guests-manifest.ts";
+import { GUESTS, guestNamed, LANGUAGES, sourcePaths, type Guest, type Language } from "./guests-table.ts";
 import { openAssemblyScript } from "./toolchain-assemblyscript.ts";
 import { openC } from "./toolchain-c.ts";
 import { openGo } from "./toolchain-go.ts";
@@ -51,9 +37,7 @@ async function buildAll(guests: readonly Guest[]): Promise<number> {
     if (wanted.length === 0) continue;
     const toolchain = await openToolchain(language);
     if (isMissing(toolchain)) {
-      console.error(
-        `Skipped ${wanted.map((guest) => guest.name).join(", ")}: no ${language} compiler, ${toolchain.missing}`,
-      );
+      console.error(`Skipped ${wanted.map((guest) => guest.name).join(", ")}: no ${language} compiler, ${toolchain.missing}`);
       skipped += wanted.length;
       continue;
     }

@@ -21,9 +21,7 @@ async function compile({ entry, sources, flags }: Compilation): Promise<Uint8Arr
     listFiles: () => null,
   });
   if (result.error !== null || wasm === undefined) {
-    throw new Error(
-      `Cannot compile ${entry}: ${result.error?.message ?? "no output"}\n${messages.toString()}`,
-    );
+    throw new Error(`Cannot compile ${entry}: ${result.error?.message ?? "no output"}\n${messages.toString()}`);
   }
   return wasm;
 }

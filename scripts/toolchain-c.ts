@@ -35,7 +35,7 @@ async function compile({ entry, sources, flags }: Compilation): Promise<Uint8Arr
     const wasm = result?.[OUTPUT];
     if (wasm instanceof Uint8Array) return wasm;
   } catch (error) {
-    // Not as `cause`: what is thrown carries the whole file tree.
+    // oxlint-disable-next-line preserve-caught-error -- as a cause it would carry the whole file tree along
     throw new Error(`Cannot compile ${entry}: ${String(error)}\n${messages}`);
   }
   throw new Error(`Cannot compile ${entry}: no output\n${messages}`);

@@ -1,15 +1,6 @@
 // Debian packages unpacked into `.toolchains`, without root and without touching the system's package lists.
 import { execFileSync } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const TOOLCHAINS = join(import.meta.dirname, "..", ".toolchains");
@@ -45,8 +36,7 @@ export function unpackDebianPackages(wanted: DebianPackages): Unpacked {
 
 function whyNotDebian(): string | undefined {
   const release = "/etc/os-release";
-  if (!existsSync(release) || !/^ID=debian$/m.test(readFileSync(release, "utf8")))
-    return "this machine is not Debian";
+  if (!existsSync(release) || !/^ID=debian$/m.test(readFileSync(release, "utf8"))) return "this machine is not Debian";
   for (const tool of ["/usr/bin/apt-get", "/usr/bin/dpkg"]) {
     if (!existsSync(tool)) return `this machine has no ${tool}`;
   }
@@ -62,9 +52,7 @@ function archiveUri(): string | undefined {
   const texts = ["/etc/apt/sources.list", ...files.filter((file) => /\.(sources|list)$/.test(file))]
     .filter((file) => existsSync(file))
     .map((file) => readFileSync(file, "utf8"));
-  const uris = texts.flatMap((text) => [
-    ...text.matchAll(/^(?:URIs:\s*|deb\s+(?:\[[^\]]*\]\s*)?)(\S+)/gm),
-  ]);
+  const uris = texts.flatMap((text) => Array.from(text.matchAll(/^(?:URIs:\s*|deb\s+(?:\[[^\]]*\]\s*)?)(\S+)/gm)));
   return uris.map((match) => match[1]).find((uri) => uri !== undefined && /\/debian\/?$/.test(uri));
 }
 
@@ -80,8 +68,7 @@ function fetchAndUnpack(wanted: DebianPackages, folder: string, root: string): v
     const options = aptOptions(wanted.suite, work);
     run("/usr/bin/apt-get", [...options, "-qq", "update"], debs);
     run("/usr/bin/apt-get", [...options, "-qq", "download", ...wanted.packages], debs);
-    for (const deb of readdirSync(debs))
-      run("/usr/bin/dpkg", ["-x", join(debs, deb), unpacked], debs);
+    for (const deb of readdirSync(debs)) run("/usr/bin/dpkg", ["-x", join(debs, deb), unpacked], debs);
     // Renamed last: a root that exists is whole.
     renameSync(unpacked, root);
   } finally {
@@ -90,14 +77,7 @@ function fetchAndUnpack(wanted: DebianPackages, folder: string, root: string): v
 }
 
 function aptOptions(suite: string, work: string): string[] {
-  const source = [
-    "Types: deb",
-    `URIs: ${archiveUri()}`,
-    `Suites: ${suite}`,
-    "Components: main",
-    `Signed-By: ${KEYRING}`,
-    "",
-  ];
+  const source = ["Types: deb", `URIs: ${archiveUri()}`, `Suites: ${suite}`, "Components: main", `Signed-By: ${KEYRING}`, ""];
   writeFileSync(join(work, "parts", "suite.sources"), source.join("\n"));
   const settings = [
     "Dir::Etc::sourcelist=/dev/null",

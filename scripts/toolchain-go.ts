@@ -49,11 +49,7 @@ function environment(goroot: string): NodeJS.ProcessEnv {
   };
 }
 
-async function compile(
-  { entry, sources, flags }: Compilation,
-  go: string,
-  env: NodeJS.ProcessEnv,
-): Promise<Uint8Array> {
+async function compile({ entry, sources, flags }: Compilation, go: string, env: NodeJS.ProcessEnv): Promise<Uint8Array> {
   const folder = mkdtempSync(join(tmpdir(), "guest-go-"));
   try {
     for (const [path, text] of sources) {

@@ -10,17 +10,7 @@ import type { Compilation, Toolchain, ToolchainState } from "./toolchain-interfa
 
 const PACKAGES = ["rustc", "libstd-rust-1.63", "libstd-rust-dev-wasm32", "lld-14"];
 // What the compiler and the linker load; unpacked too, since nothing is installed.
-const LIBRARIES = [
-  "libllvm14",
-  "libedit2",
-  "libffi8",
-  "libtinfo6",
-  "libxml2",
-  "libz3-4",
-  "libicu72",
-  "libbsd0",
-  "libmd0",
-];
+const LIBRARIES = ["libllvm14", "libedit2", "libffi8", "libtinfo6", "libxml2", "libz3-4", "libicu72", "libbsd0", "libmd0"];
 
 export function openRust(): Promise<ToolchainState> {
   const unpacked = unpackDebianPackages({
@@ -56,12 +46,7 @@ function libraryFolders(root: string): string[] {
   return [...triples, join(root, "usr", "lib", "llvm-14", "lib")];
 }
 
-async function compile(
-  { entry, sources, flags }: Compilation,
-  rustc: string,
-  root: string,
-  env: NodeJS.ProcessEnv,
-): Promise<Uint8Array> {
+async function compile({ entry, sources, flags }: Compilation, rustc: string, root: string, env: NodeJS.ProcessEnv): Promise<Uint8Array> {
   const folder = mkdtempSync(join(tmpdir(), "guest-rust-"));
   try {
     for (const [path, text] of sources) {
@@ -69,14 +54,7 @@ async function compile(
       writeFileSync(join(folder, path), text);
     }
     const linker = join(root, "usr", "lib", "llvm-14", "bin", "wasm-ld");
-    const target = [
-      "--sysroot",
-      join(root, "usr"),
-      "--target",
-      "wasm32-unknown-unknown",
-      "--crate-type",
-      "cdylib",
-    ];
+    const target = ["--sysroot", join(root, "usr"), "--target", "wasm32-unknown-unknown", "--crate-type", "cdylib"];
     const args = [...target, "-C", `linker=${linker}`, ...flags, entry, "-o", "out.wasm"];
     await promisify(execFile)(rustc, args, { cwd: folder, env });
     return readFileSync(join(folder, "out.wasm"));

@@ -3,17 +3,11 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 
-import createPlugin, { type CallContext, type Plugin } from "@extism/extism";
+import { type CallContext, type Plugin, createPlugin } from "@extism/extism";
 
 import { compileGuest, openToolchain } from "../scripts/guests.ts";
 import { readManifest, readPrebuilt, sha256, sourceDigests } from "../scripts/guests-manifest.ts";
-import {
-  GUESTS,
-  guestNamed,
-  LANGUAGES,
-  type Guest,
-  type Language,
-} from "../scripts/guests-table.ts";
+import { GUESTS, guestNamed, LANGUAGES, type Guest, type Language } from "../scripts/guests-table.ts";
 import { isMissing, type Toolchain } from "../scripts/toolchain-interface.ts";
 
 const manifest = readManifest();
@@ -48,9 +42,7 @@ describe("The manifest of prebuilt guests", () => {
   }
 
   it("lists no module above 60 kB except Go's", () => {
-    const large = Object.entries(manifest).filter(
-      ([, entry]) => entry.bytes > 60_000 && entry.language !== "go",
-    );
+    const large = Object.entries(manifest).filter(([, entry]) => entry.bytes > 60_000 && entry.language !== "go");
     assert.deepEqual(large, []);
   });
 });
@@ -59,9 +51,7 @@ describe("The manifest of prebuilt guests", () => {
 async function toolchainOfPrebuilt(language: Language): Promise<Toolchain | string> {
   const toolchain = await openToolchain(language);
   if (isMissing(toolchain)) return `no ${language} compiler: ${toolchain.missing}`;
-  const stale = GUESTS.find(
-    (guest) => guest.language === language && entryOf(guest).compiler !== toolchain.version,
-  );
+  const stale = GUESTS.find((guest) => guest.language === language && entryOf(guest).compiler !== toolchain.version);
   if (stale === undefined) return toolchain;
   return `${stale.name}.wasm was built by ${entryOf(stale).compiler}, this machine has ${toolchain.version}`;
 }
@@ -78,11 +68,7 @@ describe("A guest built again", () => {
       }
       for (const guest of GUESTS.filter((candidate) => candidate.language === language)) {
         const rebuilt = sha256(await compileGuest(guest, toolchain));
-        assert.equal(
-          rebuilt,
-          sha256(readPrebuilt(guest)),
-          `${guest.name}.wasm differs: run npm run guests`,
-        );
+        assert.equal(rebuilt, sha256(readPrebuilt(guest)), `${guest.name}.wasm differs: run npm run guests`);
       }
     });
   }
@@ -124,16 +110,14 @@ describe("The kernels", async () => {
     const kernels = await instantiateKernels(other);
     for (const [name, ns] of Object.entries(sizes)) {
       it(`give the same checksum of ${name} in ${other} as in kernels.c`, () => {
-        for (const n of ns)
-          assert.equal(runKernel(kernels, name, n), runKernel(c, name, n), `n = ${n}`);
+        for (const n of ns) assert.equal(runKernel(kernels, name, n), runKernel(c, name, n), `n = ${n}`);
       });
     }
   }
 
   it("give the same checksum when called again", () => {
     for (const [name, ns] of Object.entries(sizes)) {
-      for (const n of ns)
-        assert.equal(runKernel(c, name, n), runKernel(c, name, n), `${name}(${n})`);
+      for (const n of ns) assert.equal(runKernel(c, name, n), runKernel(c, name, n), `${name}(${n})`);
     }
   });
 
@@ -184,10 +168,7 @@ async function callInExtism(
   { config = {}, wasi = false }: CallOptions = {},
 ): Promise<unknown[]> {
   const data = Uint8Array.from(readPrebuilt(guestNamed(guest)));
-  const plugin = await createPlugin(
-    { wasm: [{ data }] },
-    { useWasi: wasi, runInWorker: false, config },
-  );
+  const plugin = await createPlugin({ wasm: [{ data }] }, { useWasi: wasi, runInWorker: false, config });
   try {
     const outputs: unknown[] = [];
     for (const input of inputs) outputs.push((await plugin.call(name, input))?.json());
@@ -201,10 +182,7 @@ const NOT_UTF8 = Uint8Array.of(0x61, 0xff, 0x62, 0xc0, 0x80);
 
 describe("The AssemblyScript tour plugin", () => {
   it("counts vowels, and adds them up over the calls", async () => {
-    const [first, second] = await callInExtism("vowels.ts", "count_vowels", [
-      "Hello, World!",
-      "tenon",
-    ]);
+    const [first, second] = await callInExtism("vowels.ts", "count_vowels", ["Hello, World!", "tenon"]);
     assert.deepEqual(first, { count: 3, total: 3, vowels: "aeiouAEIOU" });
     assert.deepEqual(second, { count: 2, total: 5, vowels: "aeiouAEIOU" });
   });
@@ -216,10 +194,7 @@ describe("The AssemblyScript tour plugin", () => {
   });
 
   it("refuses text that is not UTF-8", async () => {
-    await assert.rejects(
-      callInExtism("vowels.ts", "count_vowels", [NOT_UTF8]),
-      /the input is not valid UTF-8/,
-    );
+    await assert.rejects(callInExtism("vowels.ts", "count_vowels", [NOT_UTF8]), /the input is not valid UTF-8/);
   });
 });
 
@@ -247,9 +222,7 @@ describe("The Rust tour plugin", () => {
   });
 
   it("lists ten words without configuration, in lower case", async () => {
-    const [output] = await callInExtism("word_frequency.rs", "top_words", [
-      "A b C d E f G h I j K ÉTÉ été ДА да",
-    ]);
+    const [output] = await callInExtism("word_frequency.rs", "top_words", ["A b C d E f G h I j K ÉTÉ été ДА да"]);
     assert.deepEqual(
       (output as { word: string }[]).map((item) => item.word),
       ["été", "да", "a", "b", "c", "d", "e", "f", "g", "h"],
@@ -257,15 +230,9 @@ describe("The Rust tour plugin", () => {
   });
 
   it("refuses text that is not UTF-8, and a limit that is no number", async () => {
-    await assert.rejects(
-      callInExtism("word_frequency.rs", "top_words", [NOT_UTF8]),
-      /the input is not valid UTF-8/,
-    );
+    await assert.rejects(callInExtism("word_frequency.rs", "top_words", [NOT_UTF8]), /the input is not valid UTF-8/);
     const options = { config: { limit: "many" } };
-    await assert.rejects(
-      callInExtism("word_frequency.rs", "top_words", ["a"], options),
-      /"limit" is not a whole number/,
-    );
+    await assert.rejects(callInExtism("word_frequency.rs", "top_words", ["a"], options), /"limit" is not a whole number/);
   });
 });
 
@@ -283,22 +250,16 @@ describe("The Go tour plugin", () => {
   });
 
   it("refuses text that is not UTF-8, and text without words", async () => {
-    const call = (input: string | Uint8Array): Promise<unknown[]> =>
-      callInExtism("readability.go", "readability", [input], { wasi: true });
-    await assert.rejects(call(NOT_UTF8), /the input is not valid UTF-8/);
-    await assert.rejects(call("# ..."), /the input has no words/);
+    const refuse = callInExtism("readability.go", "readability", [NOT_UTF8], { wasi: true });
+    await assert.rejects(refuse, /the input is not valid UTF-8/);
+    await assert.rejects(callInExtism("readability.go", "readability", ["# ..."], { wasi: true }), /the input has no words/);
   });
 });
 
 describe("The small plugins", () => {
   for (const guest of ["count_vowels.ts", "count_vowels.c", "count_vowels.rs"]) {
     it(`count vowels alike in ${guest}`, async () => {
-      const outputs = await callInExtism(guest, "count_vowels", [
-        MARKDOWN,
-        "",
-        "AEIOU aeiou xyz",
-        "e".repeat(1005),
-      ]);
+      const outputs = await callInExtism(guest, "count_vowels", [MARKDOWN, "", "AEIOU aeiou xyz", "e".repeat(1005)]);
       const vowels = MARKDOWN.match(/[aeiou]/gi)?.length;
       assert.deepEqual(outputs, [{ count: vowels }, { count: 0 }, { count: 10 }, { count: 1005 }]);
     });
@@ -397,27 +358,22 @@ async function callOnGlue(name: string, input: string): Promise<{ code: unknown;
   const { written: length } = new TextEncoder().encodeInto(input, bytes.subarray(INPUT));
   let next = INPUT + length;
   let output = "";
-  const inside = (offset: bigint, size: number): boolean =>
-    offset >= 0n && offset + BigInt(size) <= BigInt(length);
+  const inside = (offset: bigint, size: number): boolean => offset >= 0n && offset + BigInt(size) <= BigInt(length);
   const env = {
     alloc: (size: bigint) => BigInt((next += Number(size)) - Number(size)),
     load_u8: (at: bigint) => memory.getUint8(Number(at)),
     store_u8: (at: bigint, value: number) => memory.setUint8(Number(at), value),
-    store_u64: (at: bigint, value: bigint) =>
-      memory.setBigUint64(Number(at), BigInt.asUintN(64, value), true),
+    store_u64: (at: bigint, value: bigint) => memory.setBigUint64(Number(at), BigInt.asUintN(64, value), true),
     input_offset: () => BigInt(INPUT),
     input_length: () => BigInt(length),
     input_load_u8: (at: bigint) => (inside(at, 1) ? memory.getUint8(INPUT + Number(at)) : 0),
-    input_load_u64: (at: bigint) =>
-      inside(at, 8) ? memory.getBigUint64(INPUT + Number(at), true) : 0n,
+    input_load_u64: (at: bigint) => (inside(at, 8) ? memory.getBigUint64(INPUT + Number(at), true) : 0n),
     output_set: (at: bigint, size: bigint) => {
       output = new TextDecoder().decode(bytes.subarray(Number(at), Number(at + size)));
     },
   };
   const module = await WebAssembly.compile(Uint8Array.from(readPrebuilt(guestNamed("fixtures.c"))));
-  const unused = WebAssembly.Module.imports(module).map(
-    (wanted) => [wanted.name, () => 0n] as const,
-  );
+  const unused = WebAssembly.Module.imports(module).map((wanted) => [wanted.name, () => 0n] as const);
   const stubs = Object.fromEntries(unused);
   const imports = { "extism:host/env": { ...stubs, ...env }, "extism:host/user": stubs };
   const exported = (await WebAssembly.instantiate(module, imports)).exports[name];

@@ -103,6 +103,7 @@ export function printable(value: unknown, maxChars: number = MAX_VALUE_CHARS): s
   const text = typeof value === "string" ? value : toText(value);
   const short = text.length > maxChars ? `${text.slice(0, maxChars)}…` : text;
   // C0 and C1 controls, line separators and bidirectional overrides could forge log lines or rewrite a terminal.
+  // oxlint-disable-next-line no-control-regex -- control characters are what this is about
   return short.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, (char) =>
     char === "\n" ? "\\n" : `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,
   );

@@ -69,8 +69,8 @@ export function resolveLimits(limits: Limits = {}): ResolvedLimits {
     const whole = typeof value === "number" && (Number.isSafeInteger(value) || value === Number.POSITIVE_INFINITY);
     const milliseconds = name.endsWith("Ms") && typeof value === "number" && value > 0;
     if (!(whole && value >= 0) && !milliseconds) throw invalidOption(`limits.${name}`, String(value), "a whole number, not negative");
-    if (name.endsWith("Ms") && (value as number) <= 0) throw invalidOption(`limits.${name}`, String(value), "more than 0 milliseconds");
-    resolved[name] = value as number;
+    if (name.endsWith("Ms") && value <= 0) throw invalidOption(`limits.${name}`, String(value), "more than 0 milliseconds");
+    resolved[name] = value;
   }
   if (limits.timeoutMs !== undefined && limits.initTimeoutMs === undefined) resolved["initTimeoutMs"] = limits.timeoutMs;
   return Object.freeze(resolved) as unknown as ResolvedLimits;

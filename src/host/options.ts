@@ -57,7 +57,7 @@ export function resolveOptions(options: PluginOptions, defaultName: string): Res
   const { abi, config = {}, hostFunctions = {}, logger, logLevel = "info" } = options;
   if (abi !== undefined && abi !== "extism") throw invalidOption("abi", String(abi), `"extism"`);
   const level = LOG_LEVELS.indexOf(logLevel);
-  if (level < 0) throw invalidOption("logLevel", String(logLevel), `one of ${LOG_LEVELS.join(", ")}`);
+  if (level < 0) throw invalidOption("logLevel", logLevel, `one of ${LOG_LEVELS.join(", ")}`);
   for (const [key, value] of Object.entries(config)) {
     if (typeof value !== "string") throw invalidOption(`config.${key}`, typeof value, "a string");
   }

@@ -99,7 +99,7 @@ export class Plugin {
       clock: options.clock,
       droppedLogs: 0,
     };
-    this.#entries = callableExports(guest.instrumented.module, guest.instrumented.hiddenName);
+    this.#entries = callableExports(guest.instrumented);
   }
 
   /** Used by {@link loadPlugin}. */

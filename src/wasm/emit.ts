@@ -222,7 +222,7 @@ class Emitter {
           id,
           section,
           "exports",
-          injection.exports.map((item) => [...nameBytes(item.name), item.kind, ...leb(item.index)]),
+          injection.exports.map((item) => nameBytes(item.name).concat(item.kind, leb(item.index))),
           ENGINE_LIMITS.exports,
           module.exports.length,
         );

@@ -1,5 +1,6 @@
 // The host's side of an instrumented module: hands out fuel in slices, watches the clock, and says why a guest stopped.
 
+import { invalidOption } from "../api/limits.ts";
 import { STOP } from "./injection.ts";
 import type { RewrittenModule } from "./instrument.ts";
 
@@ -26,6 +27,8 @@ const SLICE = 200_000;
 const SMALL_SLICE = 20_000;
 /** Memories grow by whole pages, and a 32-bit counter holds them. */
 const MAX_GROW = 0x7fff_ffff;
+
+const LOWEST_BUDGET = -0x4000_0000;
 
 /** A module that passes one JavaScript function on as a WebAssembly function, so that a table can hold it. */
 // prettier-ignore
@@ -66,6 +69,12 @@ export class Meter {
   #pagesLeft!: WebAssembly.Global<"i32">;
 
   constructor(instrumented: RewrittenModule, options: MeterOptions = {}) {
+    for (const option of ["fuel", "growPages", "growEntries"] as const) {
+      const value = options[option];
+      if (value !== undefined && !(value >= 0 && (Number.isSafeInteger(value) || value === Number.POSITIVE_INFINITY))) {
+        throw invalidOption(option, String(value), "a whole number, not negative");
+      }
+    }
     this.#instrumented = instrumented;
     this.#clock = options.clock ?? (() => performance.now());
     this.#fuel = options.fuel ?? Number.POSITIVE_INFINITY;
@@ -120,18 +129,18 @@ export class Meter {
 
   /** Runs `work` with this meter as the one that shared ticks ask. */
   run<T>(work: () => T): T {
-    const outer = running;
-    running = this;
+    const outer = this.enter();
     try {
       return work();
     } finally {
-      running = outer;
+      this.leave(outer);
     }
   }
 
   /** Makes this meter the one that shared ticks ask; returns the one before, for {@link leave}. */
   enter(): Meter | undefined {
     const outer = running;
+    // oxlint-disable-next-line no-this-alias -- the meter that runs, for the tick that all instances share
     running = this;
     return outer;
   }
@@ -197,7 +206,10 @@ export class Meter {
 
   /** Charges a host function's work to the guest. */
   charge(units: number): void {
-    this.#budget.value -= Math.min(units, MAX_GROW / 2);
+    const left = this.#budget.value - units;
+    // What a 32-bit counter cannot hold is added to what was granted: the sum stays right.
+    if (left < LOWEST_BUDGET) this.#granted += LOWEST_BUDGET - left;
+    this.#budget.value = Math.max(left, LOWEST_BUDGET);
   }
 
   /** Takes pages from what the memories may still grow by; false if there are not as many. */

@@ -321,8 +321,7 @@ class ModuleReader {
       case 7:
         return this.#exportSection();
       case 8:
-        this.start = this.#index("function", this.functionTypes.length);
-        return;
+        return this.#startSection();
       case 9:
         return this.#each("element segments", ENGINE_LIMITS.elementSegments, () => this.#elementSegment());
       case 10:
@@ -531,6 +530,16 @@ class ModuleReader {
       noteHazard(this.hazards, { kind: "gc-heap", what: `an exception with more than ${MAX_EXCEPTION_VALUES} values`, offset: at });
     }
     return this.tags.push(index) - 1;
+  }
+
+  #startSection(): void {
+    const at = this.reader.position;
+    const start = this.#index("function", this.functionTypes.length);
+    const type = this.types[this.functionTypes[start] as number];
+    if (type?.kind !== "function" || type.params.length > 0 || type.results.length > 0) {
+      this.reader.fail(`start function ${start} must have neither parameters nor results`, at);
+    }
+    this.start = start;
   }
 
   #exportSection(): void {

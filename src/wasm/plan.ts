@@ -6,7 +6,7 @@
 // they are made, and its leaves, half of all invocations of a binary recursion, run without a check.
 
 import type { ScanResult } from "./scan.ts";
-import { UNCHECKED_COST } from "./cost.ts";
+import { MERGE_COST, UNCHECKED_COST } from "./cost.ts";
 import type { ParsedModule } from "./module-reader.ts";
 
 /** Units that each segment's check charges, 0 for a segment without a check; and which bodies contain a check. */
@@ -16,6 +16,10 @@ export interface Plan {
   /** What a caller pays for each defined function, 0 for one that pays for itself. */
   readonly entryCost: Int32Array;
 }
+
+// Why a segment is not paid for by its owner: it closes a circle of calls, or it calls what costs too much to pay ahead.
+const CUT_CIRCLE = 1;
+const CUT_COST = 2;
 
 const NEW = 0;
 const OPEN = 1;
@@ -49,38 +53,57 @@ export function planChecks(module: ParsedModule, scan: ScanResult): Plan {
   const path: number[] = [];
   for (let root = 0; root < count; root++) {
     if (state[root] !== NEW || entryChecked[root] === 1) continue;
-    path.push(root);
-    state[root] = OPEN;
-    nextCall[root] = functionCalls[root] as number;
-    while (path.length > 0) {
-      const fn = path.at(-1) as number;
-      const entry = functionSegments[fn] as number;
-      let descended = false;
-      while ((nextCall[fn] as number) < (functionCalls[fn + 1] as number)) {
-        const call = nextCall[fn] as number;
-        nextCall[fn] = call + 1;
-        const segment = callSegment.get(call);
-        if (segment !== entry && segmentOwner.get(segment) !== entry) continue; // behind a check already
-        const callee = callCallee.get(call) - imported;
-        if (entryChecked[callee] === 1) continue;
-        if (state[callee] === OPEN) {
-          if (segment === entry) entryChecked[fn] = 1;
-          else cut[segment] = 1;
-        } else if (state[callee] === NEW) {
-          state[callee] = OPEN;
-          nextCall[callee] = functionCalls[callee] as number;
-          path.push(callee);
-          descended = true;
-          break;
-        }
+    open(root);
+    while (path.length > 0) visit(path.at(-1) ?? root);
+  }
+
+  function open(fn: number): void {
+    path.push(fn);
+    state[fn] = OPEN;
+    nextCall[fn] = functionCalls[fn] as number;
+  }
+
+  /** Goes on with the calls of `fn`: down into one that is new, or back when all are done. */
+  function visit(fn: number): void {
+    const entry = functionSegments[fn] as number;
+    while ((nextCall[fn] as number) < (functionCalls[fn + 1] as number)) {
+      const call = nextCall[fn] as number;
+      nextCall[fn] = call + 1;
+      const segment = callSegment.get(call);
+      if (segment !== entry && segmentOwner.get(segment) !== entry) continue; // behind a check already
+      const callee = callCallee.get(call) - imported;
+      if (entryChecked[callee] === 1) continue;
+      if (state[callee] === OPEN) {
+        if (segment === entry) entryChecked[fn] = 1;
+        else cut[segment] = CUT_CIRCLE;
+      } else if (state[callee] === NEW) {
+        open(callee);
+        return;
       }
-      if (descended) continue;
-      path.pop();
-      state[fn] = DONE;
-      if (entryChecked[fn] === 1) continue;
-      const total = totalEntryCost(fn);
-      if (total > UNCHECKED_COST) entryChecked[fn] = 1;
-      else entryCost[fn] = total;
+    }
+    path.pop();
+    state[fn] = DONE;
+    cutExpensiveCalls(fn);
+    if (entryChecked[fn] === 1) return;
+    const total = totalEntryCost(fn);
+    if (total > UNCHECKED_COST) entryChecked[fn] = 1;
+    else entryCost[fn] = total;
+  }
+
+  /** An owner that pays for calls which may not happen pays too much: what passes a bound gets a check of its own. */
+  function cutExpensiveCalls(fn: number): void {
+    let owner = -1;
+    let paid = 0;
+    for (let call = functionCalls[fn] as number; call < (functionCalls[fn + 1] as number); call++) {
+      const segment = callSegment.get(call);
+      const other = segmentOwner.get(segment);
+      if (other < 0 || cut[segment] !== 0) continue;
+      if (other !== owner) paid = 0;
+      owner = other;
+      paid += entryCost[callCallee.get(call) - imported] as number;
+      if (paid <= MERGE_COST) continue;
+      cut[segment] = CUT_COST;
+      paid = 0;
     }
   }
 
@@ -89,7 +112,7 @@ export function planChecks(module: ParsedModule, scan: ScanResult): Plan {
     const entry = functionSegments[fn] as number;
     let total = ownEntryCost[fn] as number;
     for (let segment = entry + 1; segment < (functionSegments[fn + 1] as number); segment++) {
-      if (cut[segment] === 1 && segmentOwner.get(segment) === entry) total -= segmentCost.get(segment);
+      if (cut[segment] !== 0 && segmentOwner.get(segment) === entry) total -= segmentCost.get(segment);
     }
     for (let call = functionCalls[fn] as number; call < (functionCalls[fn + 1] as number); call++) {
       const segment = callSegment.get(call);
@@ -102,6 +125,8 @@ export function planChecks(module: ParsedModule, scan: ScanResult): Plan {
   const charge = new Int32Array(segments);
   const checked = new Uint8Array(count);
   for (let fn = 0; fn < count; fn++) {
+    // Functions with a check at their entry were never visited.
+    if (state[fn] !== DONE) cutExpensiveCalls(fn);
     const entry = functionSegments[fn] as number;
     const end = functionSegments[fn + 1] as number;
     const keepsEntry = entryChecked[fn] === 1;
@@ -109,7 +134,7 @@ export function planChecks(module: ParsedModule, scan: ScanResult): Plan {
     const payer = (segment: number): number => {
       if (segment === entry) return keepsEntry ? entry : -1;
       const owner = segmentOwner.get(segment);
-      if (owner < 0 || (cut[segment] === 1 && !keepsEntry)) return segment;
+      if (owner < 0 || cut[segment] === CUT_COST || (cut[segment] === CUT_CIRCLE && !keepsEntry)) return segment;
       return owner === entry && !keepsEntry ? -1 : owner;
     };
     for (let segment = entry; segment < end; segment++) {
@@ -119,9 +144,7 @@ export function planChecks(module: ParsedModule, scan: ScanResult): Plan {
       checked[fn] = 1;
     }
     for (let call = functionCalls[fn] as number; call < (functionCalls[fn + 1] as number); call++) {
-      const segment = callSegment.get(call);
-      if (segment < 0) continue;
-      const who = payer(segment);
+      const who = payer(callSegment.get(call));
       if (who >= 0) (charge[who] as number) += entryCost[callCallee.get(call) - imported] as number;
     }
   }

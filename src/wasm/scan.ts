@@ -101,6 +101,10 @@ const ORDINARY_COMPLEXITY = 1000;
 const ORDINARY_COMPLEXITY_PER_BYTE = 16;
 const MAX_COMPILATION = 1 << 28;
 
+// Block types that are no type index.
+const NO_RESULT = -1;
+const ONE_RESULT = -2;
+
 /** What a block costs the compiler apart from live values, in the same unit. */
 const MERGE_BASE = 16;
 
@@ -381,12 +385,12 @@ class Scanner {
   }
 
   /** Opens a frame; its parameters are on the stack already. */
-  #push(kind: number, moves: number, params: number, results: number): void {
+  #push(kind: number, moved: number, params: number, results: number): void {
     if (this.#depth === this.#frameKind.length) this.#growFrames();
     const depth = this.#depth++;
     this.#frameKind[depth] = kind;
     this.#frameOwner[depth] = this.#owner;
-    this.#frameMoves[depth] = moves;
+    this.#frameMoves[depth] = moved;
     this.#frameHeight[depth] = this.#height - params;
     this.#frameParams[depth] = params;
     this.#frameResults[depth] = results;
@@ -434,23 +438,23 @@ class Scanner {
     this.#height = this.#frameHeight[this.#depth - 1] as number;
   }
 
-  /** Reads a block type; the result is its type index, -1 for none and -2 for one value. */
+  /** Reads a block type; the result is its type index, or NO_RESULT or ONE_RESULT. */
   #blockType(): number {
     const reader = this.#reader;
     const { bytes } = reader;
     const first = bytes[reader.position] as number;
     if (first === 0x40) {
       reader.position++;
-      return -1;
+      return NO_RESULT;
     }
     if (first >= 0x7b && first <= 0x7f) {
       reader.position++;
-      return -2;
+      return ONE_RESULT;
     }
     const { types, features } = this.#module;
     if (first >= 0x40 && first < 0x80) {
       readValueType(reader, types.length, features);
-      return -2;
+      return ONE_RESULT;
     }
     const at = reader.position;
     const index = reader.s33();
@@ -459,11 +463,16 @@ class Scanner {
     return index;
   }
 
-  #pushBlock(kind: number): void {
+  /** Reads a block type and charges for the values it moves; to be called before the block's segment opens. */
+  #enterBlock(): number {
     const type = this.#blockType();
+    if (type >= 0) this.#charge(moves((this.#typeParams[type] as number) + (this.#typeResults[type] as number)));
+    return type;
+  }
+
+  #pushBlock(kind: number, type: number): void {
     const params = type < 0 ? 0 : (this.#typeParams[type] as number);
-    const results = type < 0 ? (type === -2 ? 1 : 0) : (this.#typeResults[type] as number);
-    this.#charge(moves(params + results));
+    const results = type < 0 ? (type === NO_RESULT ? 0 : 1) : (this.#typeResults[type] as number);
     this.#push(kind, moves(kind === LOOP ? params : results), params, results);
   }
 
@@ -659,28 +668,33 @@ class Scanner {
       case 0x01: // nop
         return;
       case 0x02: // block
-        return this.#pushBlock(BLOCK);
-      case 0x03: // loop
+        return this.#pushBlock(BLOCK, this.#enterBlock());
+      case 0x03: {
+        // loop
+        const type = this.#enterBlock();
         this.#merge(1);
         this.#close();
-        this.#pushBlock(LOOP);
+        this.#pushBlock(LOOP, type);
         this.#result.hasLoop[this.#bodyIndex] = 1;
         this.#openOwner(reader.position);
-        this.#charge((this.#frameMoves[this.#depth - 1] as number) + 1);
-        return;
-      case 0x04: // if
+        return this.#charge((this.#frameMoves[this.#depth - 1] as number) + 1);
+      }
+      case 0x04: {
+        // if
         this.#charge(1);
         this.#height--;
+        const type = this.#enterBlock();
         this.#merge(1);
         this.#close();
-        this.#pushBlock(IF);
+        this.#pushBlock(IF, type);
         return this.#open(reader.position);
+      }
       case 0x05: // else
         return this.#alternative(at, "else", ELSE, 0, (kind) => kind === IF);
       case 0x06: // try
         module.features.add("exception-handling-legacy");
         this.#merge(1);
-        return this.#pushBlock(TRY);
+        return this.#pushBlock(TRY, this.#enterBlock());
       case 0x07: // catch
         return this.#alternative(at, "catch", CATCH, this.#typeParams[this.#tagType()] as number, (kind) => kind === TRY || kind === CATCH);
       case 0x19: // catch_all
@@ -845,9 +859,12 @@ class Scanner {
     this.#height += results - params - operands;
   }
 
-  /** Notes that control leaves the function at `at`, if a loop before it may have counted something. */
+  /**
+   * Notes that control leaves the function at `at`: what it owes must be settled. Also where no loop came before, since
+   * the entry of a function with a loop owes as well; the emitter drops the note in functions without one.
+   */
   #leave(at: number): void {
-    if (this.#result.hasLoop[this.#bodyIndex] === 1) this.#edit(EDIT.settle, at, at, 0);
+    this.#edit(EDIT.settle, at, at, 0);
   }
 
   /** Notes a call; an exception from the callee could pass this frame and lose what its loops have counted. */
@@ -936,7 +953,7 @@ class Scanner {
     const module = this.#module;
     module.features.add("exception-handling");
     this.#merge(1);
-    const type = this.#blockType();
+    const type = this.#enterBlock();
     for (let left = reader.count("catch clauses"); left > 0; left--) {
       const at = reader.position;
       const clause = reader.byte();
@@ -944,10 +961,7 @@ class Scanner {
       if (clause < 2) this.#index("tag", module.tags.length);
       this.#label(reader.position);
     }
-    const params = type < 0 ? 0 : (this.#typeParams[type] as number);
-    const results = type < 0 ? (type === -2 ? 1 : 0) : (this.#typeResults[type] as number);
-    this.#charge(moves(params + results));
-    this.#push(TRY_TABLE, moves(results), params, results);
+    this.#pushBlock(TRY_TABLE, type);
   }
 
   #arrayCharge(at: number): void {

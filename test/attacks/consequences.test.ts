@@ -49,6 +49,23 @@ describe("A call's memory", () => {
     });
   }
 
+  it(
+    "is cleared within the deadline of the next call",
+    { todo: "clearing what the last call took is neither charged nor split: 900 MiB take 600 ms" },
+    async () => {
+      const plugin = await load("alloc-untouched", { limits: { timeoutMs: 50, memoryBytes: 1 << 30 } });
+      plugin.callSync("attack");
+      const began = performance.now();
+      try {
+        assert.equal(plugin.callSync("ok").text(), "ok");
+      } catch (error) {
+        assert.equal(isMortiseError(error) ? error.code : String(error), "MORTISE_TIMEOUT");
+      }
+      const ms = performance.now() - began;
+      assert.ok(ms < 250, `it took ${ms} ms`);
+    },
+  );
+
   it("is zero where the last input lay", async () => {
     const plugin = await load("residue");
     plugin.callSync("ok", "secret".repeat(30_000));
@@ -75,22 +92,19 @@ describe("A deadline of 50 ms", () => {
       const ms = performance.now() - began;
       assert.ok(ms < 1000, `it took ${ms} ms`);
       assert.ok(["MORTISE_TIMEOUT", "MORTISE_STACK_OVERFLOW", "MORTISE_MEMORY_LIMIT"].includes(code), code);
-      assert.equal(plugin.callSync("ok").text(), "ok");
+      // More time than the attack had: an instance with large tables takes some to make.
+      assert.equal(plugin.callSync("ok", "", { timeoutMs: 10_000 }).text(), "ok");
     });
   }
 
-  it(
-    "holds for the call that has to make a new instance",
-    { todo: "an initialisation after a discard has limits.initTimeoutMs besides the call's own time" },
-    async () => {
-      let now = 0;
-      const plugin = await load("initialise-slowly", { limits: { timeoutMs: 1000 }, clock: () => ++now });
-      assert.equal(failureOf(() => plugin.callSync("attack")).code, "MORTISE_TRAP");
-      const error = failureOf(() => plugin.callSync("ok", "", { timeoutMs: 3 }));
-      assert.equal(error.code, "MORTISE_TIMEOUT");
-      assert.equal(error.details["function"], "ok");
-    },
-  );
+  it("holds for the call that has to make a new instance", async () => {
+    let now = 0;
+    const plugin = await load("initialise-slowly", { limits: { timeoutMs: 1000 }, clock: () => ++now });
+    assert.equal(failureOf(() => plugin.callSync("attack")).code, "MORTISE_TRAP");
+    const error = failureOf(() => plugin.callSync("ok", "", { timeoutMs: 3 }));
+    assert.equal(error.code, "MORTISE_TIMEOUT");
+    assert.equal(error.details["plugin"], "initialise-slowly");
+  });
 });
 
 describe("An instance that failed", () => {
@@ -157,16 +171,12 @@ describe("A guest's text", () => {
     assert.ok(plugin.stats().droppedLogs > 0);
   });
 
-  it(
-    "is limited in lines, also if they are empty",
-    { todo: "an empty line counts no bytes, so that limits.logBytes never ends a flood of them" },
-    async () => {
-      const { lines, logger } = recorder();
-      const plugin = await load("log-flood-empty", { logger, limits: { fuel: 3_000_000, logBytes: 1000 } });
-      failureOf(() => plugin.callSync("attack"));
-      assert.ok(lines.length <= 1001, `${lines.length} lines`);
-    },
-  );
+  it("is limited in lines, also if they are empty", async () => {
+    const { lines, logger } = recorder();
+    const plugin = await load("log-flood-empty", { logger, limits: { fuel: 3_000_000, logBytes: 1000 } });
+    failureOf(() => plugin.callSync("attack"));
+    assert.ok(lines.length <= 1001, `${lines.length} lines`);
+  });
 
   it("is bounded in an error's message and details", async () => {
     const plugin = await load("error-megabytes", { limits: { fuel: 1e9 } });
@@ -175,7 +185,7 @@ describe("A guest's text", () => {
     assert.ok(JSON.stringify(error).length < 1 << 20);
   });
 
-  it("is bounded in the details of a variable's name", { todo: "details.name holds the whole name, megabytes of it" }, async () => {
+  it("is bounded in the details of a variable's name", async () => {
     const plugin = await load("variable-name-huge", { limits: { fuel: 1e9 } });
     const error = failureOf(() => plugin.callSync("attack"));
     assert.equal(error.code, "MORTISE_VAR_LIMIT");
@@ -193,16 +203,12 @@ describe("A guest's text", () => {
 });
 
 describe("An input", () => {
-  it(
-    "that fills the memory to the last byte is refused as an input",
-    { todo: "room for the block's entry is missing, and the guest is stopped for it with MORTISE_MEMORY_LIMIT" },
-    async () => {
-      const plugin = await load("loop", { limits: { memoryBytes: 1 << 20 } });
-      const error = failureOf(() => plugin.callSync("ok", new Uint8Array((1 << 20) - 256)));
-      assert.equal(error.code, "MORTISE_INPUT_LIMIT");
-      assert.equal(plugin.stats().instances.discarded, 0);
-    },
-  );
+  it("that fills the memory to the last byte is refused as an input", async () => {
+    const plugin = await load("loop", { limits: { memoryBytes: 1 << 20 } });
+    const error = failureOf(() => plugin.callSync("ok", new Uint8Array((1 << 20) - 256)));
+    assert.equal(error.code, "MORTISE_INPUT_LIMIT");
+    assert.equal(plugin.stats().instances.discarded, 0);
+  });
 
   it("larger than the memory is refused and does no harm", async () => {
     const plugin = await load("loop", { limits: { memoryBytes: 1 << 20 } });
@@ -254,18 +260,14 @@ describe("A host function", () => {
     assert.ok(inner.stats().fuel.last >= 10_000 && inner.stats().fuel.last < 13_000);
   });
 
-  it(
-    "whose own plugin fails is blamed for that, not the guest",
-    { todo: "an error of another plugin is given the calling plugin's name and keeps its own code" },
-    async () => {
-      const inner = await load("loop", { name: "inner", limits: { fuel: 1000 } });
-      const outer = await load("host-call", { name: "outer", ...user({ touch: () => inner.callSync("attack") }) });
-      const error = failureOf(() => outer.callSync("attack"));
-      assert.equal(error.code, "MORTISE_HOST_FUNCTION");
-      assert.match(error.message, /of plugin "outer"/);
-      assert.equal(isMortiseError(error.cause) ? error.cause.code : undefined, "MORTISE_FUEL");
-    },
-  );
+  it("whose own plugin fails is blamed for that, not the guest", async () => {
+    const inner = await load("loop", { name: "inner", limits: { fuel: 1000 } });
+    const outer = await load("host-call", { name: "outer", ...user({ touch: () => inner.callSync("attack") }) });
+    const error = failureOf(() => outer.callSync("attack"));
+    assert.equal(error.code, "MORTISE_HOST_FUNCTION");
+    assert.match(error.message, /of plugin "outer"/);
+    assert.equal(isMortiseError(error.cause) ? error.cause.code : undefined, "MORTISE_FUEL");
+  });
 
   it("may queue calls of its plugin, and one that gives up does not hold up the next", async () => {
     const queued: Promise<unknown>[] = [];
@@ -285,29 +287,25 @@ describe("A host function", () => {
     assert.deepEqual(settled, ["MORTISE_ABORTED", "ok"]);
   });
 
-  it(
-    "cannot use a call's context once the call is over",
-    { todo: "a context stays usable: a late promise still changes the variables of a plugin whose call was stopped" },
-    async () => {
-      let kept: CallContext | undefined;
-      const plugin = await load("host-call", {
-        ...user({
-          touch: (context) => {
-            kept = context;
-            return Promise.resolve();
-          },
-        }),
-      });
-      assert.equal(failureOf(() => plugin.callSync("attack")).code, "MORTISE_ASYNC_HOST_FUNCTION");
-      await turn();
-      try {
-        kept?.setVariable("late", "value");
-      } catch {
-        // Refusing with an error is as good as doing nothing.
-      }
-      assert.equal(plugin.stats().variables.count, 0);
-    },
-  );
+  it("cannot use a call's context once the call is over", async () => {
+    let kept: CallContext | undefined;
+    const plugin = await load("host-call", {
+      ...user({
+        touch: (context) => {
+          kept = context;
+          return Promise.resolve();
+        },
+      }),
+    });
+    assert.equal(failureOf(() => plugin.callSync("attack")).code, "MORTISE_ASYNC_HOST_FUNCTION");
+    await turn();
+    try {
+      kept?.setVariable("late", "value");
+    } catch {
+      // Refusing with an error is as good as doing nothing.
+    }
+    assert.equal(plugin.stats().variables.count, 0);
+  });
 
   it("may close the plugin that called it", async () => {
     const plugin: Plugin = await load("host-call", { ...user({ touch: () => void plugin.close() }) });
@@ -321,7 +319,7 @@ const fail = (): never => {
 };
 
 describe("A logger that throws", () => {
-  it("ends the call without being called a defect of the host", { todo: "it is reported as MORTISE_INTERNAL" }, async () => {
+  it("ends the call without being called a defect of the host", async () => {
     const plugin = await load("log-forged", { logger: { trace: fail, debug: fail, info: fail, warn: fail, error: fail } });
     try {
       plugin.callSync("attack");
@@ -333,7 +331,7 @@ describe("A logger that throws", () => {
 });
 
 describe("A call of an unknown function", () => {
-  it("is refused soon, however many names the guest exports", { todo: "the nearest names are searched among all exports" }, async () => {
+  it("is refused soon, however many names the guest exports", async () => {
     const guest = new Guest();
     // Not callable by their type, so that loading stays short of making entries for them.
     for (let index = 0; index < 20_000; index++) guest.export(`${index}`.padEnd(60, "before_the_request_"), 3);

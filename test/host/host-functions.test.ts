@@ -173,13 +173,13 @@ describe("A host function that throws", () => {
   }
 
   it("ends the call with MORTISE_HOST_FUNCTION for an error of Mortise too, which is the cause", async () => {
-    const thrown = new MortiseError("MORTISE_PERMISSION", { what: "printing", plugin: "forged", function: "forged" });
+    const refusal = new MortiseError("MORTISE_PERMISSION", { what: "printing", plugin: "forged", function: "forged" });
     const { plugin } = await openConverter(() => {
-      throw thrown;
+      throw refusal;
     });
     assert.throws(() => plugin.callSync("ask_i32"), {
       code: "MORTISE_HOST_FUNCTION",
-      cause: thrown,
+      cause: refusal,
       message: /^Stopped function "ask_i32" of plugin "guest": /,
     });
   });

@@ -178,9 +178,18 @@ export class ReferenceInstance {
 
   #execute(instruction: Instruction, frame: Frame): { index: number; args: Value[] } | undefined {
     const { code } = instruction;
-    if (code >= 0x02 && code <= 0x05) return void this.#structure(instruction, frame);
-    if (code === 0x0b) return void frame.labels.pop();
-    if (code >= 0x0c && code <= 0x0f) return void this.#branchKind(instruction, frame);
+    if (code >= 0x02 && code <= 0x05) {
+      this.#structure(instruction, frame);
+      return undefined;
+    }
+    if (code === 0x0b) {
+      frame.labels.pop();
+      return undefined;
+    }
+    if (code >= 0x0c && code <= 0x0f) {
+      this.#branchKind(instruction, frame);
+      return undefined;
+    }
     if (code >= 0x10 && code <= 0x13) return this.#callKind(instruction, frame);
     this.executed += plainPrice(code);
     const operands = numericOperands(code);

@@ -4,7 +4,7 @@ import { MortiseError, isMortiseError, printable } from "../../api/errors.ts";
 import type { ResolvedLimits } from "../../api/limits.ts";
 import { didYouMean } from "../../api/near-names.ts";
 import { WASI_FUNCTIONS, WASI_MODULE, wasiType } from "../../wasi/functions.ts";
-import { instrumentModule } from "../../wasm/instrument.ts";
+import { type RewrittenModule, instrumentModule } from "../../wasm/instrument.ts";
 import { type ImportEntry, type ParsedModule, type TypeDefinition, functionTypeName, readModule } from "../../wasm/module-reader.ts";
 import type { CompiledGuest, GuestEntry, HostFunctions } from "../guest.ts";
 import { ENV, ENV_TYPES, environmentType, extismKernel, isCallable } from "./kernel.ts";
@@ -64,11 +64,12 @@ function engineReason(error: unknown): string {
 }
 
 /** Exports that can be called, by name. */
-export function callableExports(module: ParsedModule, hiddenName: (key: `enter:${string}`) => string): Map<string, GuestEntry> {
+export function callableExports(guest: RewrittenModule): Map<string, GuestEntry> {
+  const { module } = guest;
   const entries = new Map<string, GuestEntry>();
   for (const { name, kind, index } of module.exports) {
     if (kind !== "function" || index < module.importedFunctions || !isCallable(module, index)) continue;
-    entries.set(name, { name, hidden: hiddenName(`enter:call:${index}`), once: name === "_start" });
+    entries.set(name, { name, hidden: guest.hiddenName(`enter:call:${index}`), once: name === "_start" });
   }
   return entries;
 }

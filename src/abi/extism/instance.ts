@@ -87,8 +87,8 @@ export class ExtismInstance implements GuestInstance {
     const instance = this.#instantiate();
     this.#exports = instance.exports;
     this.#memory = this.#exports[instrumented.hiddenName("memory")] as WebAssembly.Memory;
-    this.#bytes = new Uint8Array(this.#memory.buffer as ArrayBuffer);
-    this.#control = new Int32Array(this.#memory.buffer as ArrayBuffer, 0, BASE / 4);
+    this.#bytes = new Uint8Array(this.#memory.buffer);
+    this.#control = new Int32Array(this.#memory.buffer, 0, BASE / 4);
     this.#alloc = this.#exports[instrumented.hiddenName("enter:alloc")] as (size: number) => number;
     this.#free = this.#exports[instrumented.hiddenName("enter:free")] as (address: number) => void;
     this.#length = this.#exports[instrumented.hiddenName("enter:length")] as (address: number) => number;
@@ -300,7 +300,7 @@ export class ExtismInstance implements GuestInstance {
   }
 
   #refreshViews(): void {
-    const buffer = this.#memory.buffer as ArrayBuffer;
+    const buffer = this.#memory.buffer;
     if (this.#bytes.buffer === buffer) return;
     this.#bytes = new Uint8Array(buffer);
     this.#control = new Int32Array(buffer, 0, BASE / 4);
@@ -352,12 +352,12 @@ export class ExtismInstance implements GuestInstance {
       const space = (imports[item.module] ??= Object.create(null) as Record<string, (...values: HostValue[]) => HostValue | void>);
       space[item.name] = this.#import(item.module, item.name, type);
     }
-    return imports as WebAssembly.Imports;
+    return imports;
   }
 
   #import(module: string, name: string, type: TypeDefinition | undefined): (...values: HostValue[]) => HostValue | void {
     if (module === ENV) {
-      const work = ENV_FUNCTIONS[name as keyof typeof ENV_FUNCTIONS];
+      const work = ENV_FUNCTIONS[name];
       // The others are built into the guest; their imports are never called.
       if (work === undefined || !Object.hasOwn(ENV_FUNCTIONS, name)) return nothing;
       return (...values) => this.#guard(type, () => work(this.#environment, ...values));

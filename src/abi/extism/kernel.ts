@@ -15,7 +15,7 @@
 
 import { COST } from "../../wasm/cost.ts";
 import { CodeBuilder, type NumberType } from "../../wasm/code-builder.ts";
-import { type InlineSequence, type Injection, STOP, TEMPORARY } from "../../wasm/injection.ts";
+import { type Injection, STOP, TEMPORARY } from "../../wasm/injection.ts";
 import type { GuestEnvironment } from "../../wasm/instrument.ts";
 import type { ParsedModule, TypeDefinition } from "../../wasm/module-reader.ts";
 import type { ImportedCall } from "../../wasm/scan.ts";
@@ -356,11 +356,8 @@ class Kernel {
         for (const [index] of params.entries()) code.get(index);
         code.raw(...sequence.bytes.map((byte) => (byte < 0x100 ? byte : params.length + byte - 0x100)));
       });
-      return { target, inline: this.#injection.inline(sequence.bytes as InlineSequence), cost: 4 };
+      return { target, inline: this.#injection.inline(sequence.bytes), cost: 4 };
     };
-    const tee = (code: CodeBuilder, temporary: number): CodeBuilder => code.raw(0x22, temporary);
-    const get = (code: CodeBuilder, temporary: number): CodeBuilder => code.raw(0x20, temporary);
-    const set = (code: CodeBuilder, temporary: number): CodeBuilder => code.raw(0x21, temporary);
 
     /** The offset from BASE, if it is below the limit; an address below BASE wraps around and is not. */
     const checked = (code: CodeBuilder, limit: number, relative: boolean, result?: NumberType): CodeBuilder => {
@@ -517,6 +514,11 @@ export function environmentType(name: string): TypeDefinition | undefined {
   const [params, results] = ENV_TYPES[name] as readonly [readonly NumberType[], readonly NumberType[]];
   return { kind: "function", params: params.map(toValueType), results: results.map(toValueType) };
 }
+
+// Accesses to a temporary of the surrounding function, whose index the emitter fills in.
+const tee = (code: CodeBuilder, temporary: number): CodeBuilder => code.raw(0x22, temporary);
+const get = (code: CodeBuilder, temporary: number): CodeBuilder => code.raw(0x20, temporary);
+const set = (code: CodeBuilder, temporary: number): CodeBuilder => code.raw(0x21, temporary);
 
 function toValueType(type: NumberType): { code: number } {
   return { code: { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c }[type] };
