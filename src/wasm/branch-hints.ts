@@ -7,11 +7,11 @@ let done = false;
 /**
  * Instrumented modules mark the branches that are hardly ever taken. V8 14 reads the marks; V8 13 (Node 24) knows them
  * behind a flag, which changes the layout of code and nothing else. Without it metered loops cost up to 80 % more.
- * Set `MORTISE_NO_V8_FLAGS` in the environment to leave the engine alone.
+ * Done once, so that `v8.setFlagsFromString("--no-experimental-wasm-branch-hinting")` after a first load undoes it.
  */
 export function enableBranchHints(): void {
   if (done) return;
   done = true;
-  if (process.versions.v8.startsWith("13.") && process.env["MORTISE_NO_V8_FLAGS"] === undefined)
+  if (process.versions.v8.startsWith("13."))
     setFlagsFromString("--experimental-wasm-branch-hinting");
 }

@@ -106,9 +106,9 @@ describe("mortise inspect, on what is no core module,", () => {
 
   it("says that the file is not there, or is a directory", async () => {
     const missing = await runCli(["inspect", "none.wasm"]);
-    assert.equal(missing.stderr, 'mortise: MORTISE_SOURCE_NOT_FOUND: Cannot load plugin from "none.wasm": the file does not exist\n');
+    assert.equal(missing.stderr, 'mortise: MORTISE_SOURCE_NOT_FOUND: Cannot read "none.wasm": the file does not exist\n');
     const directory = await runCli(["inspect", "src"]);
-    assert.equal(directory.stderr, 'mortise: MORTISE_SOURCE_UNREADABLE: Cannot load plugin from "src": it is a directory\n');
+    assert.equal(directory.stderr, 'mortise: MORTISE_SOURCE_UNREADABLE: Cannot read "src": it is a directory\n');
     assert.deepEqual([missing.exitCode, directory.exitCode], [3, 3]);
   });
 

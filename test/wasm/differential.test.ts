@@ -8,16 +8,9 @@ import { executeMetered, prepare } from "./metered.ts";
 
 const corpus = await loadCorpus();
 
-/** What instrumented modules do differently, with the reason; removing an entry here is how it counts as repaired. */
-const deviations: Readonly<Record<string, string>> = {
-  "host-reentry-crossing": "a crossing inside a crossing reads as one that never came back",
-  "host-reentry-long": "a refill inside a crossing reads as one that never came back",
-};
 
 for (const { name, about, bytes } of corpus) {
-  const deviation = deviations[name];
-  const options = deviation === undefined ? {} : { todo: deviation };
-  test(`corpus module ${name} behaves the same when instrumented (${about})`, options, () => {
+  test(`corpus module ${name} behaves the same when instrumented (${about})`, () => {
     const original = new WebAssembly.Module(bytes);
     const surface = surfaceOf(original);
     const expected = execute(original, surface);

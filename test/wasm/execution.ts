@@ -75,7 +75,8 @@ const maxDescribedBytes = 1 << 24;
 const maxDescribedEntries = 100_000;
 
 function describeTable(table: WebAssembly.Table): string[] {
-  const length = Math.min(table.length, maxDescribedEntries);
+  // oxlint-disable-next-line no-unnecessary-type-conversion -- a table with 64-bit indexes has a bigint
+  const length = Math.min(Number(table.length), maxDescribedEntries);
   const at = typeof table.length === "bigint" ? BigInt : Number;
   return Array.from({ length }, (_, index) => {
     try {
