@@ -12,6 +12,5 @@ let done = false;
 export function enableBranchHints(): void {
   if (done) return;
   done = true;
-  if (process.versions.v8.startsWith("13."))
-    setFlagsFromString("--experimental-wasm-branch-hinting");
+  if (process.versions.v8.startsWith("13.")) setFlagsFromString("--experimental-wasm-branch-hinting");
 }

@@ -8,7 +8,6 @@ import { executeMetered, prepare } from "./metered.ts";
 
 const corpus = await loadCorpus();
 
-
 for (const { name, about, bytes } of corpus) {
   test(`corpus module ${name} behaves the same when instrumented (${about})`, () => {
     const original = new WebAssembly.Module(bytes);
