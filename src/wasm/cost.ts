@@ -37,9 +37,9 @@ export const COST = {
 } as const;
 
 /** Largest static cost that a function may have and still rely on its callers' checks; see RATIONALE.md. */
-export const UNCHECKED_COST = 128;
+export const UNCHECKED_COST = 256;
 /** How much untaken code one check may charge for ahead of time. */
-export const MERGE_COST = 128;
+export const MERGE_COST = 256;
 /** Longest straight run between two checks. */
 export const SEGMENT_COST = 4096;
 /** A bulk operation longer than this many bytes is split, with a check for each part. */
@@ -52,4 +52,4 @@ export const BULK_SPLIT_ENTRIES = 1 << 13;
  * calls nothing, and in one that calls (where every frame of a deep recursion may owe as much).
  */
 export const SETTLE_COST = 4096;
-export const SETTLE_COST_WITH_CALLS = 512;
+export const SETTLE_COST_WITH_CALLS = 2048;
