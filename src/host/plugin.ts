@@ -124,8 +124,8 @@ export class Plugin {
    *
    * @throws MortiseError why the call failed; docs/errors.md lists the codes
    */
-  async call(fn: string, input?: PluginInput, options: CallOptions = {}): Promise<PluginOutput> {
-    checkCallOptions(options);
+  async call(fn: string, input?: PluginInput, options: CallOptions = NO_OPTIONS): Promise<PluginOutput> {
+    if (options !== NO_OPTIONS) checkCallOptions(options);
     const timeoutMs = this.#timeout(options);
     this.#refuseAborted(fn, options.signal);
     if (this.#running === undefined && this.#waiting.length === 0 && !this.#turnGiven) {
@@ -150,10 +150,10 @@ export class Plugin {
    *
    * @throws MortiseError as {@link call}, and MORTISE_REENTRANT from within one of the plugin's own host functions
    */
-  callSync(fn: string, input?: PluginInput, options?: Omit<CallOptions, "signal">): PluginOutput {
-    if (options !== undefined) checkCallOptions(options);
-    const timeoutMs = options === undefined ? this.#state.limits.timeoutMs : this.#timeout(options);
-    return this.#call(fn, input, options?.context, timeoutMs, timeoutMs);
+  callSync(fn: string, input?: PluginInput, options: Omit<CallOptions, "signal"> = NO_OPTIONS): PluginOutput {
+    if (options !== NO_OPTIONS) checkCallOptions(options);
+    const timeoutMs = this.#timeout(options);
+    return this.#call(fn, input, options.context, timeoutMs, timeoutMs);
   }
 
   /** Counters since the plugin was loaded. */
@@ -294,6 +294,7 @@ export class Plugin {
   }
 }
 
+const NO_OPTIONS: CallOptions = Object.freeze({});
 const CALL_OPTIONS: Record<keyof CallOptions, true> = { signal: true, context: true, timeoutMs: true };
 
 function checkCallOptions(options: CallOptions): void {
