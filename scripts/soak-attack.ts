@@ -11,7 +11,7 @@ import { type Attack, ATTACKS } from "../test/attacks/attacks.ts";
 export interface SoakReport {
   readonly name: string;
   readonly kind: "calls" | "loads";
-  /** Repetitions at each measurement: two, and a third if memory grew between them. */
+  /** Repetitions at each measurement: two, and more if memory grew between them. */
   readonly repetitions: readonly number[];
   /** Bytes at each measurement. */
   readonly heap: readonly number[];
@@ -23,16 +23,18 @@ export interface SoakReport {
 
 /** Fuel for one repetition: thousands of them take seconds. */
 const FUEL = 100_000;
+/** What an attack needs to get as far as its attack. */
+const FUEL_FOR: Readonly<Record<string, number>> = { "initialise-slowly": 20_000_000 };
 /** Repetitions between two turns of the event loop, in which instances can be collected. */
 const TURN_EVERY = 20;
-/** A growth by more bytes than this asks for a third measurement, after as many repetitions again as this factor says. */
+/** A growth by more bytes than this asks for one more round, and so on up to this many measurements. */
 const GROWTH = 5 << 20;
-const LONGER = 3;
+const MEASUREMENTS = 6;
 /** Repetitions that tell how long one takes. */
-const TRIAL = 20;
+const TRIAL = 6;
 
 function scaled(attack: Attack): PluginOptions {
-  const limits = { ...attack.options?.limits, fuel: FUEL, timeoutMs: 10_000 };
+  const limits = { ...attack.options?.limits, fuel: FUEL_FOR[attack.name] ?? FUEL, timeoutMs: 10_000 };
   return { ...attack.options, name: attack.name, limits };
 }
 
@@ -95,18 +97,16 @@ async function soak(attack: Attack, first: number, last: number, maxSeconds: num
   const trialBegan = performance.now();
   await repeat(TRIAL * 2);
   const share = Math.min(1, (maxSeconds * 1000) / (((performance.now() - trialBegan) / (TRIAL * 2)) * last));
-  const repetitions = [Math.max(TRIAL * 4, Math.floor(first * share)), Math.max(TRIAL * 10, Math.floor(last * share))];
+  const late = Math.max(TRIAL * 8, Math.floor(last * share));
+  const repetitions = [Math.max(TRIAL * 4, Math.floor(first * share)), late];
   const memory: { heap: number; rss: number }[] = [];
   for (const until of repetitions) {
     await repeat(until);
     memory.push(await settledMemory());
-  }
-  const grew = (of: "heap" | "rss"): boolean => (memory[1]?.[of] ?? 0) - (memory[0]?.[of] ?? 0) > GROWTH;
-  // Memory that grows to a level and stays there is the engine's; memory that goes on growing is a leak.
-  if (grew("heap") || grew("rss")) {
-    repetitions.push(done * LONGER);
-    await repeat(done * LONGER);
-    memory.push(await settledMemory());
+    const [before, after] = memory.slice(-2);
+    const grew = after !== undefined && (after.heap - (before?.heap ?? 0) > GROWTH || after.rss - (before?.rss ?? 0) > GROWTH);
+    // Memory that grows to a level and stays there is the engine's; memory that goes on growing is a leak.
+    if (grew && memory.length < MEASUREMENTS) repetitions.push(until + late);
   }
   return {
     name: attack.name,

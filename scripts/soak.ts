@@ -61,12 +61,12 @@ function growth(values: readonly number[], from: number): number {
 
 type Verdict = "held" | "levelled off" | "grew" | "failed";
 
-/** Levelled off: it grew between the first two measurements, but not from there to the third, over many more repetitions. */
+/** Levelled off: it grew between the first two measurements, but in a later round of as many repetitions no more. */
 function verdictOf({ report }: Row): Verdict {
   if (report === undefined) return "failed";
-  const grows = (from: number): boolean => growth(report.heap, from) > MAX_GROWTH || growth(report.rss, from) > MAX_GROWTH;
-  if (!grows(0)) return "held";
-  return report.repetitions.length > 2 && !grows(1) ? "levelled off" : "grew";
+  const lastRound = report.repetitions.length - 2;
+  if (growth(report.heap, lastRound) > MAX_GROWTH || growth(report.rss, lastRound) > MAX_GROWTH) return "grew";
+  return lastRound === 0 ? "held" : "levelled off";
 }
 
 async function soak(attack: Attack, plan: Plan): Promise<Row> {
@@ -132,8 +132,9 @@ function document(rows: readonly Row[], fuzzing: FuzzResult | undefined, quick: 
     "its `attack` and its `ok` are called again and again, with little fuel; a guest that must be refused at load is loaded",
     "again and again. Memory is measured after garbage collection, early and at the end; heap is V8's heap and what it keeps",
     `outside. An attack has *held* if neither heap nor resident memory (RSS) grew by more than ${MAX_GROWTH / MIB} MiB between the two. If one`,
-    "did, the attack goes on for twice as long and memory is measured once more: it has *levelled off* if it grew no",
-    "further, which is memory that engine and allocator keep for later, and has *grown* if it did, which is a leak.",
+    "did, it goes on for rounds of as many repetitions: it has *levelled off* if memory grows no further in one of them,",
+    "which is memory that engine and allocator keep for later, and has *grown* if it does in each of four, which is a leak.",
+    "Attacks that take long are repeated less often, as the table says.",
     "",
     `- Date: ${new Date().toISOString().slice(0, 10)}`,
     `- Node: ${process.version} (V8 ${process.versions.v8}), ${process.platform} ${process.arch}`,
