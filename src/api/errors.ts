@@ -28,7 +28,7 @@ export const ERRORS = {
   MORTISE_WASM_INVALID: entry(422, "Cannot compile {source}: the engine rejects it: {reason}"),
   MORTISE_WASM_UNSUPPORTED: entry(422, "Cannot read {source}: {reason} at byte {offset} is not supported"),
   // policies over valid modules
-  MORTISE_WASM_TOO_LARGE: policy("Cannot instrument {source}: {what} would be {size} after rewriting, but the engine accepts at most {limit}"),
+  MORTISE_WASM_TOO_LARGE: policy("Cannot instrument {source}: {what} would be {size} after rewriting, but can be {limit} at most"),
   MORTISE_FUNCTION_TOO_LARGE: policy(
     "Cannot run {source} in this thread: compiling function {index} ({what} {size}, limit {limit}) could stop the event loop; split the function, compile with -Os, or raise limits.{option}",
   ),
@@ -53,7 +53,7 @@ export const ERRORS = {
   MORTISE_UNKNOWN_FUNCTION: entry(404, `Cannot call function "{function}" of plugin "{plugin}": there is no such export{hint}`),
   MORTISE_BAD_SIGNATURE: entry(
     422,
-    `Cannot call function "{function}" of plugin "{plugin}": its type is {found}, but a plugin function has no parameters and returns nothing or an i32`,
+    `Cannot call function "{function}" of plugin "{plugin}": it is {found}, but must be a function of the plugin's own without parameters that returns nothing or an i32`,
   ),
   MORTISE_INVALID_INPUT: entry(400, `Cannot call ${WHO}: the input is {found} but must be a string, bytes or nothing`),
   MORTISE_INPUT_LIMIT: entry(413, `Cannot call ${WHO}: the input has {size} bytes, but with limits.memoryBytes at {limit} it does not fit`),

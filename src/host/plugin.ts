@@ -284,7 +284,7 @@ export class Plugin {
       if (item !== undefined) {
         return new MortiseError("MORTISE_BAD_SIGNATURE", {
           ...who,
-          found: functionTypeName(module.types[module.functionTypes[item.index] as number]),
+          found: `${item.index < module.importedFunctions ? "an import" : "a function"} of type ${functionTypeName(module.types[module.functionTypes[item.index] as number])}`,
         });
       }
       return new MortiseError("MORTISE_UNKNOWN_FUNCTION", { ...who, hint: didYouMean(fn, this.exports) });

@@ -113,7 +113,7 @@ describe("instrument's refusals", () => {
     assert.ok(WebAssembly.validate(full));
     assert.throws(() => instrument(full), {
       code: "MORTISE_WASM_TOO_LARGE",
-      message: /the locals of function 0 would be 5000\d after rewriting, but the engine accepts at most 50000$/,
+      message: /the locals of function 0 would be 5000\d after rewriting, but can be 50000 at most$/,
     });
   });
 

@@ -142,7 +142,10 @@ describe("A function that cannot be called", () => {
     assert.deepEqual(guest.plugin.exports, []);
     for (const [name, , found] of functions) {
       assert.equal(guest.plugin.has(name), false, name);
-      assert.deepEqual(guest.call(name), { code: "MORTISE_BAD_SIGNATURE", details: { plugin: "guest", function: name, found } });
+      assert.deepEqual(guest.call(name), {
+        code: "MORTISE_BAD_SIGNATURE",
+        details: { plugin: "guest", function: name, found: `a function of type ${found}` },
+      });
     }
   });
 

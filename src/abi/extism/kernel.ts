@@ -13,7 +13,7 @@
 // are sorted by address because the heap only grows; a call begins with an empty heap.
 // Facts: the Extism runtime's kernel (documented in docs/extism.md).
 
-import { COST } from "../../wasm/cost.ts";
+import { BULK_SPLIT_BYTES, COST } from "../../wasm/cost.ts";
 import { CodeBuilder, type NumberType } from "../../wasm/code-builder.ts";
 import { type Injection, STOP, TEMPORARY } from "../../wasm/injection.ts";
 import type { GuestEnvironment } from "../../wasm/instrument.ts";
@@ -221,11 +221,16 @@ class Kernel {
     });
   }
 
-  /** zero(from i32, to i32): clears [from, to). */
+  /** zero(from i32, to i32): clears [from, to). What is long is split and charged: its pages may not be there yet. */
   #defineZero(): number {
-    const [FROM, TO] = [0, 1];
-    return this.#injection.define(["i32", "i32"], [], [], (code) => {
+    const [FROM, TO, UNITS] = [0, 1, 2];
+    return this.#injection.define(["i32", "i32"], [], ["i32"], (code) => {
       code.get(FROM).get(TO).op("i32.ge_u").if().op("return", "end");
+      code.block().loop().get(TO).get(FROM).op("i32.sub").i32(BULK_SPLIT_BYTES).op("i32.le_u").brIf(1);
+      code.get(FROM).i32(0).i32(BULK_SPLIT_BYTES).memoryFill(this.#memory);
+      code.get(FROM).i32(BULK_SPLIT_BYTES).op("i32.add").set(FROM);
+      this.#injection.chargeTop(code.i32(BULK_SPLIT_BYTES / COST.bulkBytesPerUnit), UNITS);
+      code.br(0).op("end", "end");
       code.get(TO).get(FROM).op("i32.sub").i32(SHORT_ZERO).op("i32.gt_u").if();
       code.get(FROM).i32(0).get(TO).get(FROM).op("i32.sub").memoryFill(this.#memory).op("return", "end");
       code.block().loop().get(TO).get(FROM).op("i32.sub").i32(8).op("i32.lt_u").brIf(1);
