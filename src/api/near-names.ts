@@ -11,7 +11,7 @@ export function nearNames(wanted: string, names: Iterable<string>): string[] {
   let left = MAX_NAMES;
   for (const name of names) {
     if (left-- === 0) break;
-    if (Math.abs(name.length - word.length) > limit) continue;
+    if (name.length > 64 || Math.abs(name.length - word.length) > limit) continue;
     const distance = name.toLowerCase() === word.toLowerCase() ? 0 : editDistance(word, name);
     if (distance <= limit) scored.push({ name, distance });
   }
