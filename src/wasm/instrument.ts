@@ -2,6 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 
+import { MortiseError } from "../api/errors.ts";
 import { enableBranchHints } from "./branch-hints.ts";
 import { CodeBuilder } from "./code-builder.ts";
 import { COST } from "./cost.ts";
@@ -31,6 +32,9 @@ export interface InstrumentOptions extends ModuleLimits {
   /** Functions of an ABI to build into the module. */
   readonly environment?: GuestEnvironment;
 }
+
+/** Functions that a module may import; each gets a stand-in of its own. */
+const MAX_IMPORTED_FUNCTIONS = 4096;
 
 /** One for all modules: equal plugins give equal bytes, whose code the engine then shares. */
 const PROCESS_NONCE = randomBytes(8).toString("hex");
@@ -125,17 +129,29 @@ function analyse(module: ParsedModule, nonce: string, environment: GuestEnvironm
   const helpers = new Helpers(module, injection);
   const standIn = environment?.install(injection, module);
   const imported: ImportedCall[] = [];
-  // The same function imported many times gets one stand-in.
-  const known = new Map<string, ImportedCall>();
+  if (module.importedFunctions > MAX_IMPORTED_FUNCTIONS) {
+    const size = module.importedFunctions;
+    throw new MortiseError("MORTISE_WASM_TOO_LARGE", {
+      source: module.source,
+      what: "the number of imported functions",
+      size,
+      limit: MAX_IMPORTED_FUNCTIONS,
+    });
+  }
   for (const entry of module.imports) {
     if (entry.kind !== "function") continue;
     const typeIndex = module.functionTypes[entry.index] as number;
-    const key = JSON.stringify([entry.module, entry.name, typeIndex]);
-    const call = known.get(key) ?? standIn?.(entry.module, entry.name, typeIndex) ?? trampoline(injection, module, entry.index, typeIndex);
-    known.set(key, call);
-    imported.push(call);
+    imported.push(standIn?.(entry.module, entry.name, typeIndex) ?? trampoline(injection, module, entry.index, typeIndex));
   }
-  if (module.start !== undefined) injection.hide("start", 0, imported[module.start]?.target ?? module.start);
+  if (module.start !== undefined) {
+    // Through a function of its own: exporting the start function itself would declare references to it.
+    const start = imported[module.start]?.target ?? module.start;
+    injection.hide(
+      "start",
+      0,
+      injection.define([], [], [], (code) => code.call(start)),
+    );
+  }
   const scan = scanBodies(module, { imported, helper: (kind, first, second) => helpers.get(kind, first, second) });
   return { scan, plan: planChecks(module, scan), injection, imported };
 }

@@ -105,6 +105,9 @@ class Kernel {
   readonly #count: number;
   readonly #end: number;
   readonly #freed: number;
+  /** Bytes of earlier calls may lie in [clean, dirty); dirty is 0 if there are none. Blocks are cleared as they are made. */
+  readonly #clean: number;
+  readonly #dirty: number;
   /** 1 while JavaScript allocates: it gets 0 where a guest would be stopped. */
   readonly #hostSide: number;
   readonly #find: number;
@@ -124,6 +127,8 @@ class Kernel {
     this.#count = injection.global("i32", 0);
     this.#end = injection.global("i32", FIRST_END);
     this.#freed = injection.global("i32", 0);
+    this.#clean = injection.global("i32", 0);
+    this.#dirty = injection.global("i32", 0);
     this.#hostSide = injection.global("i32", 0);
     this.#find = this.#defineFind();
     this.#reserve = this.#defineReserve();
@@ -242,6 +247,11 @@ class Kernel {
     });
   }
 
+  /** The larger of a local and a global. */
+  #larger(code: CodeBuilder, local: number, global: number): CodeBuilder {
+    return code.get(local).globalGet(global).get(local).globalGet(global).op("i32.gt_u", "select");
+  }
+
   #setLimits(code: CodeBuilder, heapEnd: (code: CodeBuilder) => void): void {
     heapEnd(code);
     code.i32(BASE).op("i32.sub", "i64.extend_i32_u").globalSet(this.#limit1);
@@ -309,6 +319,10 @@ class Kernel {
     code.get(entry).get(length).access("i32.store", this.#memory, 4);
     code.get(entry).get(capacity).access("i32.store", this.#memory, 8);
     code.get(entry).i32(IN_USE).access("i32.store", this.#memory, 12);
+    code.globalGet(this.#dirty).if();
+    this.#larger(code, address, this.#clean);
+    code.get(address).get(capacity).op("i32.add").globalGet(this.#dirty);
+    code.get(address).get(capacity).op("i32.add").globalGet(this.#dirty).op("i32.lt_u", "select").call(this.#zero).op("end");
     this.#setLimits(code, (inner) => inner.get(address).get(capacity).op("i32.add"));
   }
 
@@ -438,8 +452,14 @@ class Kernel {
     const [LENGTH, START, ENTRY_AT, CAPACITY, ADDRESS] = [0, 1, 2, 3, 4];
     return this.#injection.define(["i32"], [], ["i32", "i32", "i32", "i32"], (code) => {
       code.get(LENGTH).i32(BASE).op("i32.add").set(START);
-      // The last call's heap and table, as far as the new input does not lie over them already.
-      code.get(START).globalGet(this.#limit1).op("i32.wrap_i64").i32(BASE).op("i32.add").call(this.#zero);
+      // The last call's heap and table, as far as the new input does not lie over them already. Of a long heap the
+      // first part is enough now: what is behind it is cleared when a block is made of it, by the call that makes it.
+      code.globalGet(this.#limit1).op("i32.wrap_i64").i32(BASE).op("i32.add").set(ADDRESS);
+      this.#larger(code, ADDRESS, this.#dirty).globalSet(this.#dirty);
+      code.get(START).i32(BULK_SPLIT_BYTES).op("i32.add").globalGet(this.#dirty);
+      code.get(START).i32(BULK_SPLIT_BYTES).op("i32.add").globalGet(this.#dirty).op("i32.lt_u", "select").globalSet(this.#clean);
+      code.get(START).globalGet(this.#clean).call(this.#zero);
+      code.globalGet(this.#clean).globalGet(this.#dirty).op("i32.eq").if().i32(0).globalSet(this.#dirty).op("end");
       code.globalGet(this.#end).globalGet(this.#count).i32(ENTRY).op("i32.mul", "i32.sub").tee(ADDRESS);
       code.get(START).get(ADDRESS).get(START).op("i32.gt_u", "select").globalGet(this.#end).call(this.#zero);
       code.i32(0).globalSet(this.#count);
