@@ -26,7 +26,7 @@ interface Footprint {
 /** Makes one instance. */
 async function maker(kind: Kind, guest: string): Promise<() => Promise<unknown>> {
   const bytes = await guestBytes(guest);
-  const options = resolveOptions({}, guest);
+  const options = { ...resolveOptions({}), name: guest };
   if (kind === "plugin") return () => loadPlugin(bytes, { name: guest });
   if (kind === "instance") {
     const compiled = await compileExtism(bytes, guest, options.limits, {});

@@ -67,7 +67,13 @@ async function loadInSteps(bytes: Uint8Array): Promise<Steps> {
     originalOffset: () => undefined,
   };
   const guest: CompiledGuest = { instrumented, module: compiled, initialPages: 64, initialEntries: 1000 };
-  const state: PluginState = { ...resolveOptions({ limits: { timeoutMs: 60_000 } }, GUEST), variables: new Map(), variableBytes: 0, droppedLogs: 0 };
+  const state: PluginState = {
+    ...resolveOptions({ limits: { timeoutMs: 60_000 } }),
+    name: GUEST,
+    variables: new Map(),
+    variableBytes: 0,
+    droppedLogs: 0,
+  };
   ExtismInstance.create(guest, state, 1000);
   step("instantiate and initialise");
   return steps;

@@ -3,7 +3,6 @@
 import type { ResolvedLimits } from "../api/limits.ts";
 import type { PluginOutput } from "../api/output.ts";
 import type { RewrittenModule } from "../wasm/instrument.ts";
-import type { Meter } from "../wasm/meter.ts";
 
 /** Names of interfaces that a plugin can be loaded with. */
 export type AbiName = "extism";
@@ -77,7 +76,6 @@ export interface CompiledGuest {
 
 /** One instance, ready to be called. Any error it throws is a MortiseError. */
 export interface GuestInstance {
-  readonly meter: Meter;
   /** True once the instance must not be used again. */
   readonly poisoned: boolean;
   /**

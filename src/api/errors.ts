@@ -43,6 +43,7 @@ export const ERRORS = {
   // loading a plugin
   MORTISE_SOURCE_NOT_FOUND: entry(404, "Cannot read {source}: the file does not exist"),
   MORTISE_SOURCE_UNREADABLE: entry(422, "Cannot read {source}: {reason}"),
+  MORTISE_MODULE_LIMIT: entry(413, "Cannot load {source}: it has {size} bytes, but limits.moduleBytes allows {limit}"),
   MORTISE_INVALID_OPTION: entry(400, `Cannot use option "{option}": it is {found} but must be {wanted}`),
   MORTISE_MISSING_IMPORT: entry(422, `Cannot load plugin "{plugin}": it imports {kind} "{module}" "{name}", which nothing provides{hint}`),
   MORTISE_IMPORT_TYPE: entry(422, `Cannot load plugin "{plugin}": it imports "{module}" "{name}" as {found}, but it must be {wanted}`),

@@ -20,6 +20,8 @@ export interface Limits {
   readonly varBytes?: number;
   /** Bytes of log text for each call; what is more is dropped, with one notice. @default 64 KiB */
   readonly logBytes?: number;
+  /** Bytes of the module. @default 128 MiB */
+  readonly moduleBytes?: number;
   /** Bytes of one function body. @default 1 MiB */
   readonly functionBytes?: number;
   /** Live values (locals and operands) at each branch and merge of one function, added up: what compiling it costs. @default 2 million */
@@ -39,6 +41,7 @@ export interface ResolvedLimits {
   readonly outputBytes: number;
   readonly varBytes: number;
   readonly logBytes: number;
+  readonly moduleBytes: number;
   readonly functionBytes: number;
   readonly functionComplexity: number;
   readonly memories: number;
@@ -54,6 +57,7 @@ export const DEFAULT_LIMITS: ResolvedLimits = {
   outputBytes: 16 << 20,
   varBytes: 1 << 20,
   logBytes: 64 << 10,
+  moduleBytes: 128 << 20,
   functionBytes: 1 << 20,
   functionComplexity: 2_000_000,
   memories: 8,

@@ -23,9 +23,8 @@ export interface PluginOptions {
   readonly clock?: () => number;
 }
 
-/** Options with every default filled in. */
+/** Options with every default filled in but the name, which comes from the source. */
 export interface ResolvedOptions {
-  readonly name: string;
   readonly limits: ResolvedLimits;
   readonly config: ReadonlyMap<string, string>;
   readonly hostFunctions: HostFunctions;
@@ -50,7 +49,7 @@ const KNOWN: Record<keyof PluginOptions, true> = {
  *
  * @throws MortiseError MORTISE_INVALID_OPTION
  */
-export function resolveOptions(options: PluginOptions, defaultName: string): ResolvedOptions {
+export function resolveOptions(options: PluginOptions): ResolvedOptions {
   checkKinds(options);
   for (const key of Object.keys(options))
     if (!Object.hasOwn(KNOWN, key)) throw invalidOption(key, "unknown", `one of ${Object.keys(KNOWN).join(", ")}`);
@@ -67,7 +66,6 @@ export function resolveOptions(options: PluginOptions, defaultName: string): Res
     }
   }
   return Object.freeze({
-    name: options.name ?? defaultName,
     limits: resolveLimits(options.limits),
     config: new Map(Object.entries(config)),
     hostFunctions,

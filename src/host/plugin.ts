@@ -2,8 +2,9 @@
 
 import type { AbiName, CompiledGuest, GuestEntry, GuestInstance, PluginState } from "../abi/guest.ts";
 import { callableExports, compileExtism } from "../abi/extism/compile.ts";
+import { isStackOverflow } from "../abi/extism/guest-failure.ts";
 import { ExtismInstance } from "../abi/extism/instance.ts";
-import { type ErrorCode, MortiseError, printable } from "../api/errors.ts";
+import { type ErrorCode, MortiseError, isMortiseError, printable } from "../api/errors.ts";
 import { invalidOption } from "../api/limits.ts";
 import { didYouMean } from "../api/near-names.ts";
 import type { PluginOutput } from "../api/output.ts";
@@ -53,11 +54,14 @@ export interface PluginStats {
  *   initialisation fails; docs/errors.md lists the codes
  */
 export async function loadPlugin(source: PluginSource, options: PluginOptions = {}): Promise<Plugin> {
-  const loaded = await loadSource(source);
-  const resolved = resolveOptions(options, loaded.name);
-  const guest = await compileExtism(loaded.bytes, resolved.name, resolved.limits, resolved.hostFunctions);
-  return Plugin.create(guest, resolved);
+  const resolved = resolveOptions(options);
+  const { bytes, name } = await loadSource(source, resolved.limits.moduleBytes);
+  const named = { ...resolved, name: options.name ?? name };
+  const guest = await compileExtism(bytes, named.name, named.limits, named.hostFunctions);
+  return Plugin.create(guest, named);
 }
+
+type NamedOptions = ResolvedOptions & { readonly name: string };
 
 /** A loaded plugin; see {@link loadPlugin}. */
 export class Plugin {
@@ -84,7 +88,7 @@ export class Plugin {
   #inputBytes = 0;
   #outputBytes = 0;
 
-  private constructor(guest: CompiledGuest, options: ResolvedOptions) {
+  private constructor(guest: CompiledGuest, options: NamedOptions) {
     this.name = options.name;
     this.#guest = guest;
     this.#state = {
@@ -103,7 +107,7 @@ export class Plugin {
   }
 
   /** Used by {@link loadPlugin}. */
-  static create(guest: CompiledGuest, options: ResolvedOptions): Plugin {
+  static create(guest: CompiledGuest, options: NamedOptions): Plugin {
     const plugin = new Plugin(guest, options);
     plugin.#instance = plugin.#newInstance(options.limits.initTimeoutMs);
     return plugin;
@@ -209,6 +213,8 @@ export class Plugin {
     this.#calls++;
     this.#running = fn;
     try {
+      // Left over from a call that ran out of stack before it could be dropped.
+      if (this.#instance?.poisoned === true) this.#discard();
       const output =
         this.#instance === undefined
           ? this.#callAnew(entry, input, context, timeoutMs, statedMs)
@@ -217,11 +223,17 @@ export class Plugin {
       this.#outputBytes += output.length;
       return output;
     } catch (error) {
-      throw this.#count(error as MortiseError);
+      throw this.#count(isMortiseError(error) ? error : this.#unforeseen(fn, error));
     } finally {
       this.#running = undefined;
       this.#settle();
     }
+  }
+
+  /** What came out of the host's own code: it ran out of stack, or it has a defect. */
+  #unforeseen(fn: string, error: unknown): MortiseError {
+    if (isStackOverflow(error)) return new MortiseError("MORTISE_STACK_OVERFLOW", this.#who(fn), error);
+    return new MortiseError("MORTISE_INTERNAL", { ...this.#who(fn), reason: printable(error) }, error);
   }
 
   /** After a call: accounts, drops a poisoned instance, and lets the next caller in. */
@@ -230,13 +242,15 @@ export class Plugin {
     if (instance !== undefined) {
       this.#lastFuel = instance.fuelUsed;
       this.#totalFuel += this.#lastFuel;
-      if (instance.poisoned) {
-        this.#peak = Math.max(this.#peak, instance.memoryBytes);
-        this.#discarded++;
-        this.#instance = undefined;
-      }
+      if (instance.poisoned) this.#discard();
     }
     this.#giveTurn();
+  }
+
+  #discard(): void {
+    this.#peak = Math.max(this.#peak, this.#instance?.memoryBytes ?? 0);
+    this.#discarded++;
+    this.#instance = undefined;
   }
 
   /** Wakes the first of the waiting callers, who then comes before anybody new. */

@@ -9,9 +9,6 @@ import { MortiseError, printable } from "../api/errors.ts";
 /** A plugin's binary: a path, a `file:` URL, or the bytes. */
 export type PluginSource = string | URL | Uint8Array | ArrayBuffer;
 
-/** Largest file that is read. */
-const MAX_SOURCE_BYTES = 1 << 30;
-
 /** Bytes and a name for messages. */
 export interface LoadedSource {
   readonly bytes: Uint8Array;
@@ -19,16 +16,16 @@ export interface LoadedSource {
 }
 
 /**
- * Reads a source.
+ * Reads a source of `maxBytes` at most.
  *
- * @throws MortiseError MORTISE_SOURCE_NOT_FOUND, MORTISE_SOURCE_UNREADABLE or MORTISE_INVALID_OPTION
+ * @throws MortiseError MORTISE_SOURCE_NOT_FOUND, MORTISE_SOURCE_UNREADABLE, MORTISE_MODULE_LIMIT or MORTISE_INVALID_OPTION
  */
-export async function loadSource(source: PluginSource): Promise<LoadedSource> {
+export async function loadSource(source: PluginSource, maxBytes: number): Promise<LoadedSource> {
   if ((source instanceof ArrayBuffer && source.detached) || (source instanceof Uint8Array && (source.buffer as ArrayBuffer).detached)) {
     throw new MortiseError("MORTISE_INVALID_OPTION", { option: "source", found: "a buffer that was transferred away", wanted: "the module's bytes" });
   }
-  if (source instanceof Uint8Array) return { bytes: source, name: "plugin" };
-  if (source instanceof ArrayBuffer) return { bytes: new Uint8Array(source), name: "plugin" };
+  if (source instanceof Uint8Array) return { bytes: bounded(source, maxBytes), name: "plugin" };
+  if (source instanceof ArrayBuffer) return { bytes: bounded(new Uint8Array(source), maxBytes), name: "plugin" };
   if (typeof source !== "string" && !(source instanceof URL)) {
     throw new MortiseError("MORTISE_INVALID_OPTION", {
       option: "source",
@@ -37,7 +34,7 @@ export async function loadSource(source: PluginSource): Promise<LoadedSource> {
     });
   }
   const path = toPath(source);
-  return { bytes: await readBytes(path), name: basename(path).replace(/\.wasm$/, "") };
+  return { bytes: await readBytes(path, maxBytes), name: basename(path).replace(/\.wasm$/, "") };
 }
 
 function toPath(source: string | URL): string {
@@ -50,7 +47,16 @@ function toPath(source: string | URL): string {
   }
 }
 
-async function readBytes(path: string): Promise<Uint8Array> {
+function bounded(bytes: Uint8Array, maxBytes: number): Uint8Array {
+  if (bytes.length > maxBytes) throw tooLarge("the module", bytes.length, maxBytes);
+  return bytes;
+}
+
+function tooLarge(source: string, size: number, limit: number): MortiseError {
+  return new MortiseError("MORTISE_MODULE_LIMIT", { source, size, limit });
+}
+
+async function readBytes(path: string, maxBytes: number): Promise<Uint8Array> {
   const source = `"${printable(path)}"`;
   try {
     const { size } = await stat(path).then((found) => {
@@ -58,8 +64,7 @@ async function readBytes(path: string): Promise<Uint8Array> {
       if (!found.isFile()) throw new MortiseError("MORTISE_SOURCE_UNREADABLE", { source, reason: "it is not a regular file" });
       return found;
     });
-    if (size > MAX_SOURCE_BYTES)
-      throw new MortiseError("MORTISE_SOURCE_UNREADABLE", { source, reason: `it has ${size} bytes, at most ${MAX_SOURCE_BYTES} are read` });
+    if (size > maxBytes) throw tooLarge(source, size, maxBytes);
     return await readFile(path);
   } catch (error) {
     if (error instanceof MortiseError) throw error;

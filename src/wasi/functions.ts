@@ -25,6 +25,7 @@ const CLOCK_GRAIN = 1_000_000n;
 const RANDOM_PART = 65_536;
 const MAX_RANDOM = 1 << 20;
 const MAX_VECTORS = 1024;
+const VECTOR_BYTES = 8;
 
 type WasiFunction = (host: WasiHost, ...values: (number | bigint)[]) => number;
 
@@ -75,17 +76,17 @@ function discardWrite(host: WasiHost, fd: number, vectors: number, count: number
   if (fd !== 1 && fd !== 2) return ERRNO.badf;
   const vectorCount = count >>> 0;
   if (vectorCount > MAX_VECTORS) return ERRNO.inval;
-  const list = view(host, vectors, vectorCount * 8);
+  const list = view(host, vectors, vectorCount * VECTOR_BYTES);
   const written = view(host, writtenAt, 4);
   if (list === undefined || written === undefined) return ERRNO.fault;
   let total = 0;
   for (let index = 0; index < vectorCount; index++) {
-    const length = list.getUint32(index * 8 + 4, true);
-    if (view(host, list.getUint32(index * 8, true), length) === undefined) return ERRNO.fault;
+    const length = list.getUint32(index * VECTOR_BYTES + 4, true);
+    if (view(host, list.getUint32(index * VECTOR_BYTES, true), length) === undefined) return ERRNO.fault;
     total += length;
   }
   if (total > 0xffff_ffff) return ERRNO.inval;
-  host.charge(total);
+  host.charge(total + vectorCount * VECTOR_BYTES);
   written.setUint32(0, total, true);
   return ERRNO.success;
 }

@@ -46,17 +46,20 @@ export function emitModule(input: EmitInput): Emitted {
   return new Emitter(input).emit();
 }
 
-/** A place in a rewritten body and where it came from; both count from the start of the body. */
-export interface OffsetStep {
-  readonly rewritten: number;
-  readonly original: number;
+/** Writes one body again as far as an offset in it, and tells where in the original body that was. */
+export function traceBody(input: EmitInput, body: number, rewritten: number): number {
+  const trace: BodyTrace = { wanted: rewritten, rewritten: 0, original: 0, limit: Number.POSITIVE_INFINITY };
+  new Emitter(input).traceBody(body, trace);
+  // Inside an insertion it is the instruction that the insertion stands before or replaces.
+  return Math.min(trace.original + Math.max(rewritten - trace.rewritten, 0), trace.limit);
 }
 
-/** Writes one body again, and tells for each stretch of it where it came from. */
-export function traceBody(input: EmitInput, body: number): OffsetStep[] {
-  const steps: OffsetStep[] = [];
-  new Emitter(input).traceBody(body, steps);
-  return steps;
+/** The last place before a wanted offset at which original and rewritten body were in step, and where the next is. */
+interface BodyTrace {
+  readonly wanted: number;
+  rewritten: number;
+  original: number;
+  limit: number;
 }
 
 /** Locals that a rewritten body has beyond the original's, by index. */
@@ -108,8 +111,20 @@ class Emitter {
     return { bytes: this.#out.subarray(0, this.#at), bodyStart: this.#bodyStart };
   }
 
-  traceBody(body: number, steps: OffsetStep[]): void {
-    this.#body(body, steps);
+  traceBody(body: number, trace: BodyTrace): void {
+    this.#body(body, trace);
+  }
+
+  /** Notes where original and rewritten body are in step; true once the wanted offset is passed. */
+  #step(trace: BodyTrace, original: number): boolean {
+    const rewritten = this.#at - this.#bodyAt;
+    if (rewritten > trace.wanted) {
+      trace.limit = original;
+      return true;
+    }
+    trace.rewritten = rewritten;
+    trace.original = original;
+    return false;
   }
 
   #codeSection(code: Uint8Array): void {
@@ -271,12 +286,15 @@ class Emitter {
   /** Copies bytes, replacing references to imported functions by references to their stand-ins. */
   #copyReferring(start: number, end: number): void {
     const { module, imported } = this.#in;
+    const { data, length } = module.importReferences;
     let position = start;
-    for (const reference of module.functionReferences) {
-      if (reference.start < start || reference.end > end || reference.index >= module.importedFunctions) continue;
-      this.#copy(position, reference.start);
-      this.#write(leb((imported[reference.index] as ImportedCall).target));
-      position = reference.end;
+    for (let at = 0; at < length; at += 3) {
+      const from = data[at] as number;
+      if (from < start) continue;
+      if (from >= end) break;
+      this.#copy(position, from);
+      this.#write(leb((imported[data[at + 2] as number] as ImportedCall).target));
+      position = data[at + 1] as number;
     }
     this.#copy(position, end);
   }
@@ -307,7 +325,7 @@ class Emitter {
     this.#hintedFunctions++;
   }
 
-  #body(body: number, steps: OffsetStep[] | undefined): void {
+  #body(body: number, trace: BodyTrace | undefined): void {
     const { module, scan, plan } = this.#in;
     const start = module.bodies[body * 2] as number;
     const end = module.bodies[body * 2 + 1] as number;
@@ -321,16 +339,15 @@ class Emitter {
     if (!checked && !inline) {
       if (first === last) {
         this.#copy(start, end);
-        steps?.push({ rewritten: 0, original: 0 });
-      } else this.#edits(body, start, NO_LOCALS, steps);
+      } else this.#edits(body, start, NO_LOCALS, trace);
     } else {
       const locals = this.#extraLocals(body, inline, checked && scan.hasLoop[body] === 1);
       const codeStart = scan.codeStart[body] as number;
-      if (locals.owed < 0) this.#edits(body, codeStart, locals, steps);
+      if (locals.owed < 0) this.#edits(body, codeStart, locals, trace);
       else {
         // What leaves by a branch to the function's own label passes the settling behind this block.
         this.#write([0x02, ...this.#resultBlockType(body)]);
-        this.#edits(body, codeStart, locals, steps);
+        this.#edits(body, codeStart, locals, trace);
         this.#settle(locals);
         this.#write([0x0b]);
       }
@@ -374,7 +391,7 @@ class Emitter {
   }
 
   /** Applies a body's edits to the bytes from `start` on. */
-  #edits(body: number, start: number, locals: ExtraLocals, steps: OffsetStep[] | undefined): void {
+  #edits(body: number, start: number, locals: ExtraLocals, trace: BodyTrace | undefined): void {
     const { module, scan, plan, injection } = this.#in;
     const first = scan.functionEdits[body] as number;
     const last = scan.functionEdits[body + 1] as number;
@@ -387,7 +404,7 @@ class Emitter {
     const editArgument = scan.editArgument.data;
     const { charge } = plan;
     let position = start;
-    steps?.push({ rewritten: this.#at - this.#bodyAt, original: start - bodyStart });
+    if (trace !== undefined) this.#step(trace, start - bodyStart);
     for (let edit = first; edit < last; edit++) {
       const argument = editArgument[edit] as number;
       const kind = editKind[edit] as number;
@@ -396,8 +413,7 @@ class Emitter {
       const at = editPosition[edit] as number;
       if (at > position) this.#copy(position, at);
       position = editEnd[edit] as number;
-      // An insertion maps to the instruction that it stands before or replaces.
-      steps?.push({ rewritten: this.#at - this.#bodyAt, original: at - bodyStart });
+      if (trace !== undefined && this.#step(trace, at - bodyStart)) return;
       if (this.#at + INSERTION_BYTES > this.#out.length) this.#reserve(INSERTION_BYTES);
       switch (kind) {
         case EDIT.check:
@@ -418,7 +434,7 @@ class Emitter {
           this.#out[this.#at++] = 0x10;
           this.#leb(argument);
       }
-      steps?.push({ rewritten: this.#at - this.#bodyAt, original: position - bodyStart });
+      if (trace !== undefined && this.#step(trace, position - bodyStart)) return;
     }
     this.#copy(position, end);
   }

@@ -42,7 +42,7 @@ export function encodeType(type: ValueType | NumberType): EncodedType {
 }
 
 /** Keys of the hidden exports that every instrumented module has. */
-export type HiddenKey = "budget" | "reason" | "inHost" | "pagesLeft" | "entriesLeft" | "ticks" | "start" | "memory";
+export type HiddenKey = "budget" | "reason" | "pagesLeft" | "entriesLeft" | "ticks" | "start" | "memory";
 
 /** Collects additions and knows the indexes they will have. */
 export class Injection {
@@ -81,7 +81,6 @@ export class Injection {
     this.entriesLeft = this.global("i32", 0);
     this.hide("budget", 3, this.budget);
     this.hide("reason", 3, this.reason);
-    this.hide("inHost", 3, this.inHost);
     this.hide("pagesLeft", 3, this.pagesLeft);
     this.hide("entriesLeft", 3, this.entriesLeft);
     this.hide("ticks", 1, this.tickTable);

@@ -146,7 +146,7 @@ describe("instrument's output", () => {
         exports.filter((item) => !instrumented.isHidden(item.name)),
         WebAssembly.Module.exports(before),
       );
-      for (const key of ["budget", "reason", "inHost", "pagesLeft", "entriesLeft"] as const) {
+      for (const key of ["budget", "reason", "pagesLeft", "entriesLeft"] as const) {
         const found = exports.find((item) => item.name === instrumented.hiddenName(key));
         assert.equal(found?.kind, "global", key);
         assert.ok(instrumented.isHidden(instrumented.hiddenName(key)));

@@ -6,7 +6,7 @@ import { MortiseError } from "../api/errors.ts";
 import { enableBranchHints } from "./branch-hints.ts";
 import { CodeBuilder } from "./code-builder.ts";
 import { COST } from "./cost.ts";
-import { type EmitInput, type OffsetStep, emitModule, traceBody } from "./emit.ts";
+import { type EmitInput, emitModule, traceBody } from "./emit.ts";
 import { Helpers } from "./helpers.ts";
 import { IntList } from "./int-list.ts";
 import { type HiddenKey, Injection, encodeType } from "./injection.ts";
@@ -90,17 +90,12 @@ export function instrumentModule(module: ParsedModule, options: InstrumentOption
   const { bytes: rewritten, bodyStart } = emitModule(input);
   // What stays for translating offsets is cut to size: a host may keep thousands of modules.
   for (const list of Object.values(scan)) if (list instanceof IntList) list.trim();
-  let traced: { readonly body: number; readonly steps: readonly OffsetStep[] } | undefined;
-  const stepsOf = (body: number): readonly OffsetStep[] => {
-    if (traced?.body !== body) traced = { body, steps: traceBody(input, body) };
-    return traced.steps;
-  };
   return {
     bytes: rewritten,
     module,
     hiddenName: (key) => injection.name(key),
     isHidden: (name) => name.startsWith(nonce),
-    originalOffset: (functionIndex, offset) => originalOffset(module, stepsOf, bodyStart, functionIndex, offset),
+    originalOffset: (functionIndex, offset) => originalOffset(input, bodyStart, functionIndex, offset),
   };
 }
 
@@ -176,25 +171,13 @@ function trampoline(injection: Injection, module: ParsedModule, index: number, t
   return { target, cost: COST.hostCall };
 }
 
-/** Translates an offset; `stepsOf` writes one body again, since only traps need it and nothing shall be kept. */
-function originalOffset(
-  module: ParsedModule,
-  stepsOf: (body: number) => readonly OffsetStep[],
-  bodyStart: Int32Array,
-  functionIndex: number,
-  offset: number,
-): number | undefined {
-  const body = functionIndex - module.importedFunctions;
-  if (body < 0 || body >= module.bodies.length / 2) return undefined;
-  const start = module.bodies[body * 2] as number;
-  const end = module.bodies[body * 2 + 1] as number;
+/** Translates an offset in the rewritten module; only traps need it, so that nothing is kept for it. */
+function originalOffset(input: EmitInput, bodyStart: Int32Array, functionIndex: number, offset: number): number | undefined {
+  const { bodies, importedFunctions } = input.module;
+  const body = functionIndex - importedFunctions;
+  if (body < 0 || body >= bodies.length / 2) return undefined;
   const rewritten = offset - ((bodyStart[body] as number) + BODY_SIZE_BYTES);
-  const steps = stepsOf(body);
-  const next = steps.findIndex((step) => step.rewritten > rewritten);
-  const step = steps.at(next < 0 ? -1 : Math.max(next - 1, 0));
-  if (step === undefined) return start;
-  const limit = next < 0 ? end : start + (steps[next]?.original ?? 0);
-  return Math.min(start + step.original + Math.max(rewritten - step.rewritten, 0), limit, end);
+  return Math.min((bodies[body * 2] as number) + traceBody(input, body, rewritten), bodies[body * 2 + 1] as number);
 }
 
 /** Bytes of the size prefix that the emitter writes before each body. */

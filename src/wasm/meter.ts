@@ -62,10 +62,10 @@ export class Meter {
   /** Reading of the clock at the start, NaN until something looks at the clock. */
   #startedAt = Number.NaN;
   #lastTick = 0;
+  #lastSlice = SMALL_SLICE;
   #stopped: StopReason | undefined;
   #budget!: WebAssembly.Global<"i32">;
   #reason!: WebAssembly.Global<"i32">;
-  #inHost!: WebAssembly.Global<"i32">;
   #pagesLeft!: WebAssembly.Global<"i32">;
 
   constructor(instrumented: RewrittenModule, options: MeterOptions = {}) {
@@ -89,11 +89,10 @@ export class Meter {
    * @param shared use one tick for all instances, which then must be called through {@link run}
    */
   attach(instance: WebAssembly.Instance, shared: boolean = false): void {
-    const global = (key: "budget" | "reason" | "inHost" | "pagesLeft" | "entriesLeft"): WebAssembly.Global<"i32"> =>
+    const global = (key: "budget" | "reason" | "pagesLeft" | "entriesLeft"): WebAssembly.Global<"i32"> =>
       instance.exports[this.#instrumented.hiddenName(key)] as WebAssembly.Global<"i32">;
     this.#budget = global("budget");
     this.#reason = global("reason");
-    this.#inHost = global("inHost");
     this.#pagesLeft = global("pagesLeft");
     this.#pagesLeft.value = this.#growPages;
     global("entriesLeft").value = this.#growEntries;
@@ -124,6 +123,7 @@ export class Meter {
 
   /** Puts units that {@link begin} returned into the budget. */
   grant(units: number): void {
+    this.#reason.value = STOP.none;
     this.#budget.value = units;
   }
 
@@ -165,13 +165,14 @@ export class Meter {
         const left = this.#startedAt + this.#timeoutMs - now;
         if (left <= 0) return this.#stop("timeout");
         // Near the deadline the slices shrink with the time that is left, at the speed of the last slice.
-        const rate = SLICE / Math.max(now - this.#lastTick, 0.01);
+        const rate = this.#lastSlice / Math.max(now - this.#lastTick, 0.01);
         slice = Math.min(SLICE, Math.max(SMALL_SLICE, Math.floor((rate * left) / 2)));
       }
       this.#lastTick = now;
     }
     const next = Math.min(slice, this.#fuel - used);
     this.#granted = used + next;
+    this.#lastSlice = next;
     return next;
   }
 
@@ -248,10 +249,5 @@ export class Meter {
       default:
         return undefined;
     }
-  }
-
-  /** True if a crossing into the host never came back: JavaScript ran out of stack there. */
-  get lostInHost(): boolean {
-    return this.#inHost.value !== 0;
   }
 }

@@ -1,6 +1,7 @@
 // Reads the sections of a core module: everything but the instructions of function bodies.
 
 import { ByteReader } from "./byte-reader.ts";
+import { IntList } from "./int-list.ts";
 import { MortiseError } from "../api/errors.ts";
 
 /** What an import or export refers to, by the name of the JavaScript interface. */
@@ -72,13 +73,6 @@ export interface Section {
   readonly name?: string;
 }
 
-/** A function index written outside the code section; import trampolines replace it there. */
-export interface FunctionReference {
-  readonly start: number;
-  readonly end: number;
-  readonly index: number;
-}
-
 /** Features of the specification, named as its proposals are. */
 export type Feature =
   | "bulk-memory"
@@ -129,7 +123,8 @@ export interface ParsedModule {
   readonly bodies: Int32Array;
   /** 1 for each function that something else than a direct call can reach. */
   readonly reachable: Uint8Array;
-  readonly functionReferences: readonly FunctionReference[];
+  /** Where indexes of imported functions stand outside the code section: start, end and index of each, in order. */
+  readonly importReferences: IntList;
   readonly features: Set<Feature>;
   readonly hazards: Hazard[];
 }
@@ -221,7 +216,9 @@ class ModuleReader {
   readonly globals: GlobalType[] = [];
   readonly tags: number[] = [];
   readonly exports: ExportEntry[] = [];
-  readonly functionReferences: FunctionReference[] = [];
+  readonly importReferences = new IntList(0);
+  /** Made when the first reference is read; all functions are declared by then. */
+  reachable: Uint8Array | undefined;
   readonly features = new Set<Feature>();
   readonly hazards: Hazard[] = [];
   start: number | undefined;
@@ -273,8 +270,7 @@ class ModuleReader {
       reader.fail(`${this.dataCount} data segments are announced, but ${this.dataSegments} are there`, reader.bytes.length);
     }
     if (this.memories.length > 1) this.features.add("multi-memory");
-    const reachable = new Uint8Array(this.functionTypes.length);
-    for (const { index } of this.functionReferences) reachable[index] = 1;
+    const reachable = (this.reachable ??= new Uint8Array(this.functionTypes.length));
     if (this.start !== undefined) reachable[this.start] = 1;
     return {
       bytes: reader.bytes,
@@ -295,7 +291,7 @@ class ModuleReader {
       dataCount: this.dataCount,
       bodies: this.bodies,
       reachable,
-      functionReferences: this.functionReferences,
+      importReferences: this.importReferences,
       features: this.features,
       hazards: this.hazards,
     };
@@ -575,7 +571,13 @@ class ModuleReader {
   #functionReference(): number {
     const start = this.reader.position;
     const index = this.#index("function", this.functionTypes.length);
-    this.functionReferences.push({ start, end: this.reader.position, index });
+    this.reachable ??= new Uint8Array(this.functionTypes.length);
+    this.reachable[index] = 1;
+    if (index < this.importedFunctions) {
+      this.importReferences.push(start);
+      this.importReferences.push(this.reader.position);
+      this.importReferences.push(index);
+    }
     return index;
   }
 
@@ -733,10 +735,10 @@ export function readHeapType(reader: ByteReader, limit: number, features: Set<Fe
 export function readValueType(reader: ByteReader, limit: number, features: Set<Feature>): ValueType {
   const at = reader.position;
   const code = reader.byte();
-  if (code >= 0x7c && code <= 0x7f) return { code };
+  if (code >= 0x7c && code <= 0x7f) return simpleType(code);
   if (code === 0x7b) {
     features.add("simd");
-    return { code };
+    return simpleType(code);
   }
   features.add("reference-types");
   if (code === 0x63 || code === 0x64) {
@@ -745,30 +747,44 @@ export function readValueType(reader: ByteReader, limit: number, features: Set<F
   }
   if (!ABSTRACT_HEAPS.has(code - 0x80)) reader.unsupported(`value type 0x${code.toString(16)}`, at);
   if (code !== 0x70 && code !== 0x6f) features.add(code === 0x69 || code === 0x74 ? "exception-handling" : "gc");
-  return { code };
+  return simpleType(code);
 }
+
+/** One object for each type of one byte: modules have them by the million. */
+const SIMPLE_TYPES: readonly ValueType[] = Array.from({ length: 128 }, (_unused, code) => Object.freeze({ code }));
+
+function simpleType(code: number): ValueType {
+  return SIMPLE_TYPES[code] ?? { code };
+}
+
+const SIMPLE_NAMES: Readonly<Record<number, string>> = {
+  0x7f: "i32",
+  0x7e: "i64",
+  0x7d: "f32",
+  0x7c: "f64",
+  0x7b: "v128",
+  0x70: "funcref",
+  0x6f: "externref",
+  0x69: "exnref",
+};
 
 /** A value type in the words of the text format. */
 export function valueTypeName(type: ValueType): string {
-  const simple: Record<number, string> = {
-    0x7f: "i32",
-    0x7e: "i64",
-    0x7d: "f32",
-    0x7c: "f64",
-    0x7b: "v128",
-    0x70: "funcref",
-    0x6f: "externref",
-    0x69: "exnref",
-  };
-  const name = simple[type.code];
+  const name = SIMPLE_NAMES[type.code];
   if (name !== undefined) return name;
   return type.heap === undefined ? `ref 0x${type.code.toString(16)}` : `(ref ${type.code === 0x63 ? "null " : ""}${type.heap})`;
 }
 
+const typeNames = new WeakMap<TypeDefinition, string>();
+
 /** A function type in words: `(i32, i64) -> i32`. */
 export function functionTypeName(type: TypeDefinition | undefined): string {
   if (type?.kind !== "function") return "unknown";
-  const results = type.results.map(valueTypeName);
-  const shown = results.length === 1 ? results[0] : `(${results.join(", ")})`;
-  return `(${type.params.map(valueTypeName).join(", ")}) -> ${shown}`;
+  let name = typeNames.get(type);
+  if (name === undefined) {
+    const results = type.results.map(valueTypeName);
+    name = `(${type.params.map(valueTypeName).join(", ")}) -> ${results.length === 1 ? results[0] : `(${results.join(", ")})`}`;
+    typeNames.set(type, name);
+  }
+  return name;
 }

@@ -8,7 +8,7 @@
 import { COST, MERGE_COST, SEGMENT_COST } from "./cost.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { IntList } from "./int-list.ts";
-import { ENGINE_LIMITS, type ParsedModule, type ValueType, noteHazard, readHeapType, readValueType } from "./module-reader.ts";
+import { ENGINE_LIMITS, type ParsedModule, type ValueType, isReference, noteHazard, readHeapType, readValueType } from "./module-reader.ts";
 
 /** What the emitter does at a noted place. */
 export const EDIT = {
@@ -96,10 +96,16 @@ const CATCH = 5;
 const CATCH_ALL = 6;
 const TRY_TABLE = 7;
 
+/** Number-typed locals that cost as much at a call as one at a branch does. */
+const NUMBERS_AT_SAFEPOINT = 16;
+
 /** Complexity that ordinary code stays below: real modules have 1 to 3 for each byte. */
 const ORDINARY_COMPLEXITY = 1000;
 const ORDINARY_COMPLEXITY_PER_BYTE = 16;
 const MAX_COMPILATION = 1 << 28;
+/** Large functions pay for their size at each call: a row of first calls would compile for long without a tick. */
+const LARGE_FUNCTION = 16_384;
+const LARGE_FUNCTION_BYTES_PER_UNIT = 8;
 
 // Block types that are no type index.
 const NO_RESULT = -1;
@@ -171,7 +177,13 @@ function operandLimits(module: ParsedModule): Uint8Array {
 
 /** Scans all bodies of a module; adds what it meets to `module.features`, `module.hazards` and `module.reachable`. */
 export function scanBodies(module: ParsedModule, options: ScanOptions): ScanResult {
-  return new Scanner(module, options).run();
+  const hazards = module.hazards.length;
+  const scanner = new Scanner(module, options, module.tags.length > 0);
+  const result = scanner.run();
+  if (!scanner.assumedTooLittle) return result;
+  // A module without tags can still catch: start again, and settle before calls.
+  module.hazards.length = hazards;
+  return new Scanner(module, options, true).run();
 }
 
 /** Units for moving that many values. */
@@ -228,14 +240,22 @@ class Scanner {
   /** What compiling the body costs: the values that are live at each branch and merge, added up. */
   #complexity = 0;
   #locals = 0;
+  #referenceLocals = 0;
+  /** Open try blocks. */
+  #tries = 0;
   #bodyIndex = 0;
   /** Cost that each owner pays for others, by segment. */
   readonly #merged = new IntList();
 
   readonly #operandLimits: Uint8Array;
 
-  constructor(module: ParsedModule, options: ScanOptions) {
+  /** Whether an exception may pass a frame, and with it what its loops have counted. */
+  readonly #exceptions: boolean;
+  #tryMet = false;
+
+  constructor(module: ParsedModule, options: ScanOptions, exceptions: boolean) {
     this.#module = module;
+    this.#exceptions = exceptions;
     this.#options = options;
     this.#operandLimits = operandLimits(module);
     this.#reader = new ByteReader(module.bytes, module.source);
@@ -273,6 +293,11 @@ class Scanner {
     }
   }
 
+  /** True if exceptions turned up that the scan did not expect. */
+  get assumedTooLittle(): boolean {
+    return this.#tryMet && !this.#exceptions;
+  }
+
   run(): ScanResult {
     const result = this.#result;
     const { bodies, importedFunctions } = this.#module;
@@ -299,6 +324,7 @@ class Scanner {
     const { bodies } = this.#module;
     const size = (bodies[body * 2 + 1] as number) - (bodies[body * 2] as number);
     const entry = this.#result.functionSegments[body] as number;
+    if (size > LARGE_FUNCTION) (this.#result.segmentCost.data[entry] as number) += Math.floor(size / LARGE_FUNCTION_BYTES_PER_UNIT);
     if (this.#complexity > ORDINARY_COMPLEXITY + size * ORDINARY_COMPLEXITY_PER_BYTE) {
       (this.#result.segmentCost.data[entry] as number) += Math.min(this.#complexity * COST.compilation, MAX_COMPILATION);
     }
@@ -380,6 +406,16 @@ class Scanner {
     if (!this.#dead) this.#complexity += count * (MERGE_BASE + this.#locals + Math.max(this.#height, 0));
   }
 
+  /**
+   * Counts an instruction at which the compiler notes where references lie, calls above all: it looks at every live
+   * value, briefly at numbers, at length at references, and inside a try block at all of them for the handler.
+   */
+  #safepoint(): void {
+    if (this.#dead) return;
+    const operands = Math.max(this.#height, 0);
+    this.#complexity += this.#tries > 0 ? this.#locals + operands : this.#locals / NUMBERS_AT_SAFEPOINT + this.#referenceLocals + operands;
+  }
+
   #charge(units: number): void {
     if (!this.#dead) this.#cost += units;
   }
@@ -388,6 +424,7 @@ class Scanner {
   #push(kind: number, moved: number, params: number, results: number): void {
     if (this.#depth === this.#frameKind.length) this.#growFrames();
     const depth = this.#depth++;
+    if (kind === TRY || kind === TRY_TABLE) this.#tries++;
     this.#frameKind[depth] = kind;
     this.#frameOwner[depth] = this.#owner;
     this.#frameMoves[depth] = moved;
@@ -524,18 +561,23 @@ class Scanner {
     const type = this.#module.types[this.#module.functionTypes[functionIndex] as number];
     let total = type?.kind === "function" ? type.params.length : 0;
     const params = total;
+    this.#referenceLocals = type?.kind === "function" ? type.params.filter(isReference).length : 0;
     const groups = reader.count("local groups");
     result.groupCount[body] = groups;
     result.groupsStart[body] = reader.position;
     for (let group = 0; group < groups; group++) {
       const at = reader.position;
-      total += reader.u32();
+      const size = reader.u32();
+      total += size;
       if (total > ENGINE_LIMITS.locals) reader.fail(`function ${functionIndex} has more than ${ENGINE_LIMITS.locals} locals`, at);
       const code = reader.bytes[reader.position] as number;
       if (code >= 0x7b && code <= 0x7f && reader.position < reader.end) {
         reader.position++;
         if (code === 0x7b) this.#module.features.add("simd");
-      } else readValueType(reader, this.#module.types.length, this.#module.features);
+      } else {
+        readValueType(reader, this.#module.types.length, this.#module.features);
+        this.#referenceLocals += size;
+      }
     }
     result.localCount[body] = total;
     result.codeStart[body] = reader.position;
@@ -553,6 +595,7 @@ class Scanner {
     this.#depth = 0;
     this.#dead = false;
     this.#complexity = 0;
+    this.#tries = 0;
     this.#height = 0;
     this.#cost = 0;
     const localCount = this.#readLocals(body, functionIndex);
@@ -693,6 +736,7 @@ class Scanner {
         return this.#alternative(at, "else", ELSE, 0, (kind) => kind === IF);
       case 0x06: // try
         module.features.add("exception-handling-legacy");
+        this.#tryMet = true;
         this.#merge(1);
         return this.#pushBlock(TRY, this.#enterBlock());
       case 0x07: // catch
@@ -771,6 +815,7 @@ class Scanner {
       case 0x26: // table.set
         this.#tableIndex();
         module.features.add("reference-types");
+        this.#safepoint();
         if (code === 0x26) this.#height -= 2;
         return this.#charge(code === 0x25 ? 2 : COST.reference);
       case 0x3f: // memory.size
@@ -822,6 +867,7 @@ class Scanner {
     if (!fits(this.#frameKind[frame] as number)) this.#reader.fail(`${what} without its block`, at);
     this.#merge(1);
     this.#close();
+    if (this.#frameKind[frame] === TRY) this.#tries--;
     this.#frameKind[frame] = kind;
     this.#height = (this.#frameHeight[frame] as number) + (kind === ELSE ? (this.#frameParams[frame] as number) : values);
     this.#owner = this.#frameOwner[frame] as number;
@@ -841,6 +887,7 @@ class Scanner {
     const frame = this.#depth - 1;
     const kind = this.#frameKind[frame] as number;
     this.#depth = frame;
+    if (kind === TRY || kind === TRY_TABLE) this.#tries--;
     this.#height = (this.#frameHeight[frame] as number) + (this.#frameResults[frame] as number);
     // Nothing branches to the end of this block: the straight run goes on.
     if (plain && (kind === BLOCK || kind === TRY_TABLE) && this.#frameTargeted[frame] === 0 && !this.#dead && frame > 0) return;
@@ -856,6 +903,7 @@ class Scanner {
     const params = this.#typeParams[type] as number;
     const results = this.#typeResults[type] as number;
     this.#charge(COST.call + moves(params + results));
+    this.#safepoint();
     this.#height += results - params - operands;
   }
 
@@ -864,13 +912,13 @@ class Scanner {
    * the entry of a function with a loop owes as well; the emitter drops the note in functions without one.
    */
   #leave(at: number): void {
-    this.#edit(EDIT.settle, at, at, 0);
+    if (!this.#dead) this.#edit(EDIT.settle, at, at, 0);
   }
 
   /** Notes a call; an exception from the callee could pass this frame and lose what its loops have counted. */
   #beforeCall(at: number): void {
     this.#result.hasCall[this.#bodyIndex] = 1;
-    if (this.#module.tags.length > 0) this.#leave(at);
+    if (this.#exceptions) this.#leave(at);
   }
 
   #branchTable(at: number): void {
@@ -923,7 +971,7 @@ class Scanner {
     }
     const stand = this.#options.imported[callee] as ImportedCall;
     this.#charge(stand.cost);
-    if (stand.inline !== undefined && !tail) {
+    if (stand.inline !== undefined && !tail && !this.#dead) {
       this.#merge(2);
       this.#edit(EDIT.inline, at, reader.position, stand.inline);
       this.#result.usesInline[this.#bodyIndex] = 1;
@@ -937,6 +985,7 @@ class Scanner {
     const index = this.#index("function", module.functionTypes.length);
     module.features.add("reference-types");
     module.reachable[index] = 1;
+    this.#safepoint();
     this.#height++;
     this.#charge(COST.reference);
     if (index < module.importedFunctions) this.#edit(EDIT.index, operand, reader.position, (this.#options.imported[index] as ImportedCall).target);
@@ -944,6 +993,7 @@ class Scanner {
 
   #helper(kind: HelperKind, at: number, first: number, second: number): void {
     this.#charge(COST.call + COST.bulk);
+    this.#safepoint();
     this.#height += HELPER_EFFECT[kind];
     this.#edit(EDIT.call, at, this.#reader.position, this.#options.helper(kind, first, second));
   }
@@ -952,6 +1002,7 @@ class Scanner {
     const reader = this.#reader;
     const module = this.#module;
     module.features.add("exception-handling");
+    this.#tryMet = true;
     this.#merge(1);
     const type = this.#enterBlock();
     for (let left = reader.count("catch clauses"); left > 0; left--) {
@@ -969,6 +1020,7 @@ class Scanner {
   }
 
   #heapAllocation(at: number): void {
+    this.#safepoint();
     this.#charge(COST.reference);
     noteHazard(this.#module.hazards, { kind: "gc-heap", what: "an allocation of a struct or array", offset: at });
   }

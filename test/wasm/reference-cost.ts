@@ -33,8 +33,9 @@ export function returnPrice(type: FunctionType): number {
   return 1 + moved(type.results.length);
 }
 
-export function entryPrice(locals: number): number {
-  return Math.floor(locals * COST.local);
+export function entryPrice(locals: number, size: number): number {
+  // A large function pays for its compilation at each call: a unit for 8 bytes, beyond 16 KiB.
+  return Math.floor(locals * COST.local) + (size > 16_384 ? Math.floor(size / 8) : 0);
 }
 
 /** Instructions whose price is fixed. */

@@ -147,7 +147,7 @@ export class ReferenceInstance {
   #run(index: number, args: Value[]): { results: Value[]; tail?: { index: number; args: Value[] } } {
     const body = this.#module.bodies[index - this.#imports.length];
     if (body === undefined) throw new Error(`no function ${index}`);
-    this.executed += entryPrice(body.locals.length);
+    this.executed += entryPrice(body.locals.length, body.size);
     this.checkpoints++;
     const floor = this.#stack.length;
     const whole: Label = { target: body.code.length, height: floor, arity: body.type.results.length, block: undefined };

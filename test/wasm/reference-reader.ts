@@ -26,6 +26,8 @@ export interface Instruction {
 export interface Body {
   readonly type: FunctionType;
   readonly locals: readonly number[];
+  /** Bytes of the body. */
+  readonly size: number;
   readonly code: readonly Instruction[];
 }
 
@@ -236,7 +238,7 @@ function readBody(cursor: Cursor, type: FunctionType, types: readonly FunctionTy
     const valueType = cursor.byte();
     return Array.from({ length: count }, () => valueType);
   });
-  return { type, locals: locals.flat(), code: readCode(cursor, end, types) };
+  return { type, locals: locals.flat(), size, code: readCode(cursor, end, types) };
 }
 
 /** Reads a valid module of the core format with one memory and one table at most. */

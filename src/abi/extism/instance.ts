@@ -48,6 +48,7 @@ type EntryFunction = (inputLength: number, budget: number) => number;
 
 /** A guest that was wired and initialised. Once poisoned it must be dropped. */
 export class ExtismInstance implements GuestInstance {
+  /** Fuel and deadline of this instance. */
   readonly meter: Meter;
   poisoned = false;
   readonly #guest: CompiledGuest;
@@ -165,6 +166,8 @@ export class ExtismInstance implements GuestInstance {
     try {
       returnCode = run(length, granted);
     } catch (error) {
+      // First of all, and without a call: whatever happens from here on, this instance is not entered again.
+      this.poisoned = true;
       this.#fuelUsed = meter.fuelUsed;
       returnCode = this.#afterStop(error);
     } finally {
@@ -512,7 +515,8 @@ export class ExtismInstance implements GuestInstance {
   /** A logger that fails is the operator's trouble, not the guest's. */
   #write(level: LogLevel, message: string): void {
     try {
-      this.#state.logger?.[level](message);
+      const written: unknown = this.#state.logger?.[level](message);
+      if (typeof written === "object" && written !== null && "then" in written) void Promise.resolve(written).catch(nothing);
     } catch (error) {
       if (isStackOverflow(error)) throw error;
     }

@@ -187,7 +187,7 @@ class Kernel {
       };
       code.get(NEED).i64(MAX_BLOCK).op("i64.gt_u").if().i32(0).op("return", "end");
       // First choice: twice the present end, if the pages for it are to be had.
-      code.get(NEED).globalGet(this.#end).op("i64.extend_i32_u").i64(1).raw(0x86).tee(DOUBLE);
+      code.get(NEED).globalGet(this.#end).op("i64.extend_i32_u").i64(1).op("i64.shl").tee(DOUBLE);
       code.get(NEED).get(DOUBLE).op("i64.gt_u", "select").set(DOUBLE);
       // The table stands at the end, so that the end is the need rounded up to a page, or to 4 KiB in the first page.
       code
