@@ -93,6 +93,12 @@ export const ERRORS = {
 /** Any code of {@link ERRORS}. */
 export type ErrorCode = keyof typeof ERRORS;
 
+/** True for a code that refuses a valid module. */
+export function isPolicy(code: ErrorCode): boolean {
+  const found: ErrorEntry = ERRORS[code];
+  return found.policy === true;
+}
+
 /** What an error says of itself besides its text; plain data that survives structured cloning. */
 export type ErrorDetails = Readonly<Record<string, unknown>>;
 

@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 
-import { MortiseError } from "../api/errors.ts";
+import { MortiseError, isMortiseError, isPolicy } from "../api/errors.ts";
 import { enableBranchHints } from "./branch-hints.ts";
 import { CodeBuilder } from "./code-builder.ts";
 import { COST } from "./cost.ts";
@@ -101,8 +101,13 @@ export function instrumentModule(module: ParsedModule, options: InstrumentOption
 
 /** Policy refusals that loading this module would meet, without rewriting it. */
 export function findRefusals(module: ParsedModule, limits: ModuleLimits = {}): ReturnType<typeof refusals> {
-  const { scan } = analyse(module, "", undefined);
-  return refusals(module, scan, { ...DEFAULT_MODULE_LIMITS, ...definedLimits(limits) });
+  try {
+    const { scan } = analyse(module, "", undefined);
+    return refusals(module, scan, { ...DEFAULT_MODULE_LIMITS, ...definedLimits(limits) });
+  } catch (error) {
+    if (isMortiseError(error) && isPolicy(error.code)) return [error];
+    throw error;
+  }
 }
 
 function definedLimits(options: ModuleLimits): ModuleLimits {

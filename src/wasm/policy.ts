@@ -51,7 +51,7 @@ export function refusals(module: ParsedModule, scan: ScanResult, limits: Require
         new MortiseError("MORTISE_FUNCTION_TOO_LARGE", { source, index, what: "bytes", size, limit: limits.functionBytes, option: "functionBytes" }),
       );
     }
-    const complexity = scan.complexity[body] as number;
+    const complexity = Math.floor(scan.complexity[body] as number);
     if (complexity > limits.functionComplexity) {
       found.push(
         new MortiseError("MORTISE_FUNCTION_TOO_LARGE", {
