@@ -34,6 +34,8 @@ export interface ImportedCall {
   readonly inline?: number;
   /** Units that a call is charged. */
   readonly cost: number;
+  /** It neither throws nor leads back into the module, so that a loop may go on owing across it. */
+  readonly leaf?: boolean;
 }
 
 /** Operations that injected functions perform in place of one instruction. */
@@ -958,8 +960,8 @@ class Scanner {
     const reader = this.#reader;
     const module = this.#module;
     const operand = reader.position;
-    if (!tail) this.#beforeCall(at);
     const callee = this.#index("function", module.functionTypes.length);
+    if (!tail && this.#options.imported[callee]?.leaf !== true) this.#beforeCall(at);
     this.#callEffect(module.functionTypes[callee] as number, 0);
     if (callee >= module.importedFunctions) {
       if (this.#dead) return;

@@ -366,7 +366,7 @@ class Kernel {
     const length = this.#defineLength();
     const simple = (name: string, cost: number, build: (code: CodeBuilder) => void): ImportedCall => {
       const [params, results] = ENV_TYPES[name] as readonly [readonly NumberType[], readonly NumberType[]];
-      return { target: this.#injection.define(params, results, [], build), cost };
+      return { target: this.#injection.define(params, results, [], build), cost, leaf: true };
     };
     const inlined = (name: string, sequence: CodeBuilder): ImportedCall => {
       const [params, results] = ENV_TYPES[name] as readonly [readonly NumberType[], readonly NumberType[]];
@@ -375,7 +375,7 @@ class Kernel {
         for (const [index] of params.entries()) code.get(index);
         code.raw(...sequence.bytes.map((byte) => (byte < 0x100 ? byte : params.length + byte - 0x100)));
       });
-      return { target, inline: this.#injection.inline(sequence.bytes), cost: 4 };
+      return { target, inline: this.#injection.inline(sequence.bytes), cost: 4, leaf: true };
     };
 
     /** The offset from BASE, if it is below the limit; an address below BASE wraps around and is not. */
@@ -403,10 +403,10 @@ class Kernel {
         .op("end");
     };
     return {
-      alloc: { target: alloc, cost: 24 },
-      free: { target: this.#defineFree(), cost: 24 },
-      length: { target: length, cost: 16 },
-      length_unsafe: { target: length, cost: 16 },
+      alloc: { target: alloc, cost: 24, leaf: true },
+      free: { target: this.#defineFree(), cost: 24, leaf: true },
+      length: { target: length, cost: 16, leaf: true },
+      length_unsafe: { target: length, cost: 16, leaf: true },
       load_u8: inlined("load_u8", load(this.#limit1, true, false)),
       load_u64: inlined("load_u64", load(this.#limit8, true, true)),
       store_u8: inlined("store_u8", store(this.#limit1, false)),
