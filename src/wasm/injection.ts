@@ -90,6 +90,12 @@ export class Injection {
     });
   }
 
+  /** Gives back the code and the names once they are written; inline sequences and types are still needed for traces. */
+  release(): void {
+    this.functions.length = 0;
+    this.exports.length = 0;
+  }
+
   /** Full name of a hidden export. */
   name(key: string): string {
     return `${this.#nonce}${key}`;

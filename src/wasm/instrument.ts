@@ -90,6 +90,7 @@ export function instrumentModule(module: ParsedModule, options: InstrumentOption
   const { bytes: rewritten, bodyStart } = emitModule(input);
   // What stays for translating offsets is cut to size: a host may keep thousands of modules.
   for (const list of Object.values(scan)) if (list instanceof IntList) list.trim();
+  injection.release();
   return {
     bytes: rewritten,
     module,
