@@ -48,6 +48,23 @@ interface BulkShape {
   readonly price: (code: CodeBuilder, length: number) => void;
 }
 
+interface GrowShape {
+  /** Whether sizes are 64-bit numbers. */
+  readonly wide: boolean;
+  /** Most pages or entries that it may ever have. */
+  readonly maximum: number;
+  /** Global with what the host still allows. */
+  readonly left: number;
+  readonly stop: number;
+  /** Units for each page or entry. */
+  readonly price: number;
+  /** Instructions that put the size on the stack, and that grow. */
+  readonly size: readonly number[];
+  readonly grow: readonly number[];
+  /** Type of the value that new entries get. */
+  readonly value?: EncodedType;
+}
+
 /** Makes helpers on demand, one for each operation and operands. */
 export class Helpers {
   readonly #module: ParsedModule;
@@ -290,90 +307,74 @@ export class Helpers {
     return this.#injection.function({ params, results: [], locals: [I32, encodeType(length.type), I32], code });
   }
 
-  /**
-   * memory.grow: beyond the memory's own maximum it fails as the instruction does; beyond what the host allows it
-   * stops the guest. A success is charged for the pages' first touch.
-   */
   #memoryGrow(memory: number): number {
     const type = this.#module.memories[memory];
     const wide = type?.address64 === true;
-    const math = arithmetic(wide);
-    const maximum = Math.min(type?.maximum ?? Number.POSITIVE_INFINITY, wide ? ENGINE_PAGES_64 : ENGINE_PAGES_32);
-    const { pagesLeft } = this.#injection;
-    const code = new CodeBuilder();
-    const [DELTA, UNITS, RESULT] = [0, 1, 2];
-    code.get(DELTA);
-    math.isZero(code);
-    code.if().memorySize(memory).op("return", "end");
-    // delta > maximum - size
-    code.get(DELTA);
-    math.constant(code, maximum);
-    code.memorySize(memory);
-    math.sub(code);
-    math.greaterUnsigned(code);
-    code.if();
-    math.constant(code, -1);
-    code.op("return", "end");
-    code.get(DELTA);
-    math.narrow(code);
-    code.globalGet(pagesLeft).op("i32.gt_u").if();
-    this.#injection.stop(code, STOP.memory).op("end");
-    code.get(DELTA);
-    math.narrow(code);
-    code.i32(COST.growPage).op("i32.mul").i32(COST.grow).op("i32.add");
-    this.#injection.chargeTop(code, UNITS);
-    code.get(DELTA).memoryGrow(memory).tee(RESULT);
-    math.constant(code, -1);
-    code.op(wide ? "i64.ne" : "i32.ne").if();
-    code.globalGet(pagesLeft).get(DELTA);
-    math.narrow(code);
-    code.op("i32.sub").globalSet(pagesLeft).op("end").get(RESULT);
-    const address = encodeType(math.type);
-    return this.#injection.function({ params: [address], results: [address], locals: [I32, address], code });
+    return this.#grow({
+      wide,
+      maximum: Math.min(type?.maximum ?? Number.POSITIVE_INFINITY, wide ? ENGINE_PAGES_64 : ENGINE_PAGES_32),
+      left: this.#injection.pagesLeft,
+      stop: STOP.memory,
+      price: COST.growPage,
+      size: [0x3f, ...leb(memory)],
+      grow: [0x40, ...leb(memory)],
+    });
   }
 
-  /** table.grow, in the same way. */
   #tableGrow(table: number): number {
     const type = this.#module.tables[table];
-    const wide = type?.address64 === true;
-    const math = arithmetic(wide);
-    const maximum = Math.min(type?.maximum ?? Number.POSITIVE_INFINITY, ENGINE_TABLE_ENTRIES);
-    const { entriesLeft } = this.#injection;
+    return this.#grow({
+      wide: type?.address64 === true,
+      maximum: Math.min(type?.maximum ?? Number.POSITIVE_INFINITY, ENGINE_TABLE_ENTRIES),
+      left: this.#injection.entriesLeft,
+      stop: STOP.table,
+      price: COST.bulkEntry,
+      size: [0xfc, 16, ...leb(table)],
+      grow: [0xfc, 15, ...leb(table)],
+      value: this.#elementType(table),
+    });
+  }
+
+  /**
+   * memory.grow and table.grow: beyond the type's own maximum they fail as the instruction does; beyond what the host
+   * allows they stop the guest. What is added is charged for, a memory's pages for their first touch.
+   */
+  #grow(shape: GrowShape): number {
+    const math = arithmetic(shape.wide);
+    const address = encodeType(math.type);
+    const params = shape.value === undefined ? [address] : [shape.value, address];
+    const delta = params.length - 1;
+    const [units, result] = [delta + 1, delta + 2];
     const code = new CodeBuilder();
-    const [VALUE, DELTA, UNITS, RESULT] = [0, 1, 2, 3];
-    const size = (): CodeBuilder => code.raw(0xfc, 16, ...leb(table));
-    code.get(DELTA);
+    const narrowDelta = (): CodeBuilder => math.narrow(code.get(delta));
+    code.get(delta);
     math.isZero(code);
-    code.if();
-    size().op("return", "end");
-    code.get(DELTA);
-    math.constant(code, maximum);
-    size();
+    code
+      .if()
+      .raw(...shape.size)
+      .op("return", "end");
+    // delta > maximum - size
+    code.get(delta);
+    math.constant(code, shape.maximum);
+    code.raw(...shape.size);
     math.sub(code);
     math.greaterUnsigned(code);
     code.if();
     math.constant(code, -1);
     code.op("return", "end");
-    code.get(DELTA);
-    math.narrow(code);
-    code.globalGet(entriesLeft).op("i32.gt_u").if();
-    this.#injection.stop(code, STOP.table).op("end");
-    code.get(DELTA);
-    math.narrow(code);
-    code.i32(COST.bulkEntry).op("i32.mul").i32(COST.grow).op("i32.add");
-    this.#injection.chargeTop(code, UNITS);
-    code
-      .get(VALUE)
-      .get(DELTA)
-      .raw(0xfc, 15, ...leb(table))
-      .tee(RESULT);
+    narrowDelta().globalGet(shape.left).op("i32.gt_u").if();
+    this.#injection.stop(code, shape.stop).op("end");
+    narrowDelta().i32(shape.price).op("i32.mul").i32(COST.grow).op("i32.add");
+    this.#injection.chargeTop(code, units);
+    for (const param of params.keys()) code.get(param);
+    code.raw(...shape.grow).tee(result);
     math.constant(code, -1);
-    code.op(wide ? "i64.ne" : "i32.ne").if();
-    code.globalGet(entriesLeft).get(DELTA);
-    math.narrow(code);
-    code.op("i32.sub").globalSet(entriesLeft).op("end").get(RESULT);
-    const address = encodeType(math.type);
-    return this.#injection.function({ params: [this.#elementType(table), address], results: [address], locals: [I32, address], code });
+    code
+      .op(shape.wide ? "i64.ne" : "i32.ne")
+      .if()
+      .globalGet(shape.left);
+    narrowDelta().op("i32.sub").globalSet(shape.left).op("end").get(result);
+    return this.#injection.function({ params, results: [address], locals: [I32, address], code });
   }
 
   /** Passes an array length through and charges for it. */

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import loadWabt from "wabt";
 
 import { BUILT_MODULES } from "./built-modules.ts";
+import { assembleWithBinaryen } from "../wasm/assemble-with-binaryen.ts";
 
 /** A hostile module. */
 export interface HostileModule {
@@ -47,18 +48,6 @@ async function assembleWithWabt(file: string, source: string): Promise<Uint8Arra
     return Uint8Array.from(parsed.toBinary({ write_debug_names: true }).buffer);
   } finally {
     parsed.destroy();
-  }
-}
-
-async function assembleWithBinaryen(source: string): Promise<Uint8Array<ArrayBuffer>> {
-  // Loaded on demand: it takes longer to start than to assemble everything else.
-  const { default: binaryen } = await import("binaryen");
-  const parsed = binaryen.parseText(source);
-  try {
-    parsed.setFeatures(binaryen.Features.All);
-    return Uint8Array.from(parsed.emitBinary());
-  } finally {
-    parsed.dispose();
   }
 }
 

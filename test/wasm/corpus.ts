@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import loadWabt from "wabt";
 import { builtModules } from "./built-modules.ts";
+import { assembleWithBinaryen } from "./assemble-with-binaryen.ts";
 
 export interface CorpusModule {
   readonly name: string;
@@ -50,18 +51,6 @@ function assembleWithWabt(wabt: Wabt, name: string, source: string): Uint8Array<
     return Uint8Array.from(parsed.toBinary({ write_debug_names: true }).buffer);
   } finally {
     parsed.destroy();
-  }
-}
-
-async function assembleWithBinaryen(source: string): Promise<Uint8Array<ArrayBuffer>> {
-  // Loaded on demand: it takes longer to start than to assemble everything else.
-  const { default: binaryen } = await import("binaryen");
-  const parsed = binaryen.parseText(source);
-  try {
-    parsed.setFeatures(binaryen.Features.All);
-    return Uint8Array.from(parsed.emitBinary());
-  } finally {
-    parsed.dispose();
   }
 }
 

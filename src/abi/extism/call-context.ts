@@ -4,16 +4,8 @@ import { MortiseError, isMortiseError } from "../../api/errors.ts";
 import type { CallContext } from "../guest.ts";
 
 /** Access to one instance, as a call context hands it on. */
-export interface CallAccess {
-  readonly plugin: string;
+export interface CallAccess extends Omit<CallContext, "context"> {
   readonly function: string;
-  read(address: bigint | number): Uint8Array<ArrayBuffer>;
-  readText(address: bigint | number): string;
-  store(data: Uint8Array | string): bigint;
-  length(address: bigint | number): number;
-  free(address: bigint | number): void;
-  getVariable(name: string): Uint8Array<ArrayBuffer> | undefined;
-  setVariable(name: string, value: Uint8Array | string | undefined): void;
 }
 
 /** The context of one call; of no use once the call is over. */
