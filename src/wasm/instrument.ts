@@ -126,10 +126,6 @@ interface Analysis {
 }
 
 function analyse(module: ParsedModule, nonce: string, environment: GuestEnvironment | undefined): Analysis {
-  const injection = new Injection(module, nonce);
-  const helpers = new Helpers(module, injection);
-  const standIn = environment?.install(injection, module);
-  const imported: ImportedCall[] = [];
   if (module.importedFunctions > MAX_IMPORTED_FUNCTIONS) {
     const size = module.importedFunctions;
     throw new MortiseError("MORTISE_WASM_TOO_LARGE", {
@@ -139,6 +135,10 @@ function analyse(module: ParsedModule, nonce: string, environment: GuestEnvironm
       limit: MAX_IMPORTED_FUNCTIONS,
     });
   }
+  const injection = new Injection(module, nonce);
+  const helpers = new Helpers(module, injection);
+  const standIn = environment?.install(injection, module);
+  const imported: ImportedCall[] = [];
   for (const entry of module.imports) {
     if (entry.kind !== "function") continue;
     const typeIndex = module.functionTypes[entry.index] as number;

@@ -645,8 +645,8 @@ class Scanner {
         case PLAIN:
           cost += live;
           continue;
-        case LOCAL: {
-          // Nearly half of all instructions.
+        case LOCAL:
+        case GLOBAL: {
           let index = bytes[position] as number;
           if (index < 0x80 && position < end) position++;
           else {
@@ -654,7 +654,10 @@ class Scanner {
             index = reader.u32();
             position = reader.position;
           }
-          if (index >= localCount) reader.fail(`local index ${index} is out of range (there are ${localCount})`, at + 1);
+          const count = INSTRUCTION_CLASS[code] === LOCAL ? localCount : globalCount;
+          if (index >= count) {
+            reader.fail(`${INSTRUCTION_CLASS[code] === LOCAL ? "local" : "global"} index ${index} is out of range (there are ${count})`, at + 1);
+          }
           cost += live;
           continue;
         }
@@ -676,18 +679,6 @@ class Scanner {
           }
           cost += live;
           continue;
-        case GLOBAL: {
-          let index = bytes[position] as number;
-          if (index < 0x80 && position < end) position++;
-          else {
-            reader.position = position;
-            index = reader.u32();
-            position = reader.position;
-          }
-          if (index >= globalCount) reader.fail(`global index ${index} is out of range (there are ${globalCount})`, at + 1);
-          cost += live;
-          continue;
-        }
         default:
           reader.position = position;
           this.#cost = cost;
