@@ -4,6 +4,7 @@ import { compileExtism } from "../src/abi/extism/compile.ts";
 import { ExtismInstance } from "../src/abi/extism/instance.ts";
 import type { PluginState } from "../src/abi/guest.ts";
 import { resolveOptions } from "../src/host/options.ts";
+import { resolveWasi } from "../src/wasi/options.ts";
 import { loadPlugin } from "../src/index.ts";
 import { runChild } from "./run-child.ts";
 import { guestBytes } from "./modules.ts";
@@ -29,9 +30,16 @@ async function maker(kind: Kind, guest: string): Promise<() => Promise<unknown>>
   const options = { ...resolveOptions({}), name: guest };
   if (kind === "plugin") return () => loadPlugin(bytes, { name: guest });
   if (kind === "instance") {
-    const compiled = await compileExtism(bytes, guest, options.limits, {});
+    const compiled = await compileExtism([{ name: "main", bytes }], { plugin: guest, limits: options.limits, hostFunctions: {} });
     return async () => {
-      const state: PluginState = { ...options, variables: new Map(), variableBytes: 0, droppedLogs: 0 };
+      const state: PluginState = {
+        ...options,
+        variables: new Map(),
+        variableBytes: 0,
+        droppedLogs: 0,
+        http: undefined,
+        wasi: resolveWasi(undefined, undefined),
+      };
       return ExtismInstance.create(compiled, state, 1000);
     };
   }

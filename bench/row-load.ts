@@ -11,6 +11,7 @@ import { emitModule } from "../src/wasm/emit.ts";
 import { Helpers } from "../src/wasm/helpers.ts";
 import { Injection } from "../src/wasm/injection.ts";
 import { instrument } from "../src/wasm/instrument.ts";
+import { resolveWasi } from "../src/wasi/options.ts";
 import { readModule } from "../src/wasm/module-reader.ts";
 import { planChecks } from "../src/wasm/plan.ts";
 import { type ImportedCall, scanBodies } from "../src/wasm/scan.ts";
@@ -46,10 +47,8 @@ async function loadInSteps(bytes: Uint8Array): Promise<Steps> {
   const module = readModule(bytes, GUEST);
   const injection = new Injection(module, `bench${nonces++}`);
   const helpers = new Helpers(module, injection);
-  const standIn = extismKernel.install(injection, module);
-  const imported = module.imports.map(
-    (entry): ImportedCall => standIn(entry.module, entry.name, module.functionTypes[entry.index] as number) ?? { target: entry.index, cost: 1 },
-  );
+  const standIn = extismKernel(new Set()).install(injection, module);
+  const imported = module.imports.map((entry): ImportedCall => standIn(entry) ?? { target: entry.index, cost: 1 });
   step("read");
   const scan = scanBodies(module, { imported, helper: (kind, first, second) => helpers.get(kind, first, second) });
   step("scan");
@@ -65,14 +64,18 @@ async function loadInSteps(bytes: Uint8Array): Promise<Steps> {
     hiddenName: (key: string) => injection.name(key),
     isHidden: () => false,
     originalOffset: () => undefined,
+    reaching: () => new Uint8Array(0),
   };
-  const guest: CompiledGuest = { instrumented, module: compiled, initialPages: 64, initialEntries: 1000 };
+  const main = { name: "main", instrumented, module: compiled, label: "" };
+  const guest: CompiledGuest = { main, modules: [main], stubs: undefined, entries: new Map(), initialPages: 64, initialEntries: 1000, links: [] };
   const state: PluginState = {
     ...resolveOptions({ limits: { timeoutMs: 60_000 } }),
     name: GUEST,
     variables: new Map(),
     variableBytes: 0,
     droppedLogs: 0,
+    http: undefined,
+    wasi: resolveWasi(undefined, undefined),
   };
   ExtismInstance.create(guest, state, 1000);
   step("instantiate and initialise");
@@ -131,7 +134,11 @@ async function warm(what: string, bytes: Uint8Array<ArrayBuffer>, { quick }: Row
     return 1000 * (await timeMs(() => work(copy)));
   };
   const effort = { rounds: quick ? 5 : 15, slices: 3 };
-  const sources = [fresh(load), fresh((copy) => WebAssembly.compile(copy)), fresh((copy) => instrument(copy, { environment: extismKernel }))];
+  const sources = [
+    fresh(load),
+    fresh((copy) => WebAssembly.compile(copy)),
+    fresh((copy) => instrument(copy, { environment: extismKernel(new Set()) })),
+  ];
   const samples = await inRounds(sources, effort, (values) => Math.min(...values));
   const [ours, compile, rewrite] = samples as [number[], number[], number[]];
   const ourSteps: Steps[] = [];

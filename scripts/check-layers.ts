@@ -13,10 +13,15 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   wasi: ["api"],
   abi: ["api", "wasm", "wasi"],
   host: ["api", "wasm", "wasi", "abi"],
+  isolation: ["api", "wasm", "wasi", "abi", "host"],
+  services: ["api"],
+  manifest: ["api"],
+  loader: ["api", "wasm", "wasi", "abi", "host", "services", "manifest", "isolation"],
+  extism: ["api", "wasm", "wasi", "abi", "host", "services", "manifest", "loader"],
   cli: ["api", "wasm", "wasi", "abi", "host"],
 };
 /** Layers without a runtime dependency. */
-const CORE = new Set(["api", "wasm", "wasi", "abi", "host"]);
+const CORE = new Set(["api", "wasm", "wasi", "abi", "host", "isolation"]);
 const IMPORT = /(?:^|\n)\s*(?:import|export)\s[^;]*?from\s*"([^"]+)"|import\(\s*"([^"]+)"\s*\)|(?:^|\n)import\s*"([^"]+)"/g;
 
 const problems: string[] = [];

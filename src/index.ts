@@ -4,6 +4,10 @@ export { ERRORS, type ErrorCode, type ErrorDetails, type ErrorEntry, MortiseErro
 export type { Limits } from "./api/limits.ts";
 export { PluginOutput } from "./api/output.ts";
 export type { AbiName, CallContext, HostFunction, HostFunctions, HostValue, LogLevel, Logger } from "./abi/guest.ts";
-export type { PluginOptions } from "./host/options.ts";
-export { type CallOptions, type Plugin, type PluginInput, type PluginStats, loadPlugin } from "./host/plugin.ts";
-export type { PluginSource } from "./host/source.ts";
+export { instanceCount, setInstanceCap } from "./host/instance-cap.ts";
+export type { HttpSettings, Permissions, PluginOptions } from "./host/options.ts";
+export type { CallOptions, CloseOptions, Isolation, Plugin, PluginInput, PluginStats } from "./host/plugin.ts";
+export type { PoolOptions, PoolStats } from "./host/pool.ts";
+export { loadPlugin } from "./loader/load-plugin.ts";
+export type { Manifest, ManifestMemory, ManifestModule, ManifestSource as PluginSource } from "./manifest/manifest.ts";
+export type { PathGrant, WasiOptions } from "./wasi/options.ts";

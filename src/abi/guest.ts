@@ -1,8 +1,12 @@
 // What every plugin interface provides to the host, and what the host provides to it.
 
+import type { MortiseError } from "../api/errors.ts";
+import type { HttpCall, HttpResponse } from "../api/http.ts";
 import type { ResolvedLimits } from "../api/limits.ts";
 import type { PluginOutput } from "../api/output.ts";
+import type { WasiGrants } from "../wasi/options.ts";
 import type { RewrittenModule } from "../wasm/instrument.ts";
+import type { ImportEntry } from "../wasm/module-reader.ts";
 
 /** Names of interfaces that a plugin can be loaded with. */
 export type AbiName = "extism";
@@ -20,9 +24,13 @@ export type HostValue = number | bigint;
 
 /**
  * A function that plugins import. Its first argument is the {@link CallContext}, the others are what the guest
- * passed; it returns what the import's type says (nothing, a number, or a bigint for i64), at once.
+ * passed; it returns what the import's type says (nothing, a number, or a bigint for i64), or a promise of it. For a
+ * promise the guest is suspended, which `plugin.call` allows and `plugin.callSync` does not.
  */
-export type HostFunction = (context: CallContext, ...values: never[]) => HostValue | undefined | void;
+export type HostFunction = (context: CallContext, ...values: never[]) => HostResult | PromiseLike<HostResult>;
+
+// oxlint-disable-next-line no-invalid-void-type -- a function without a return statement is a fine host function
+type HostResult = HostValue | undefined | void;
 
 /** Host functions by import module and name. */
 export type HostFunctions = Readonly<Record<string, Readonly<Record<string, HostFunction>>>>;
@@ -33,6 +41,10 @@ export interface CallContext {
   readonly plugin: string;
   /** Value that the caller passed as `options.context`. */
   readonly context: unknown;
+  /** Aborted when the call is over or was stopped: what still works for it can end. */
+  readonly signal: AbortSignal;
+  /** Least severe level of the plugin's logs that anybody sees. */
+  readonly logLevel: LogLevel;
   /** A copy of the bytes of a block; empty for address 0 or no block. */
   read(address: bigint | number): Uint8Array<ArrayBuffer>;
   /** The text of a block. @throws MortiseError MORTISE_BAD_TEXT */
@@ -41,12 +53,28 @@ export interface CallContext {
   store(data: Uint8Array | string): bigint;
   /** Length of the block at an address, or 0. */
   length(address: bigint | number): number;
+  /** Makes a new block of zeros and returns its address, 0 for no bytes. @throws MortiseError MORTISE_MEMORY_LIMIT */
+  alloc(size: number): bigint;
   /** Frees a block. */
   free(address: bigint | number): void;
+  /** Makes a text the error message that the call fails with, or with undefined takes it away. */
+  setError(message: string | undefined): void;
   /** A variable of the plugin. */
   getVariable(name: string): Uint8Array<ArrayBuffer> | undefined;
   /** Sets or, with undefined, deletes a variable. @throws MortiseError MORTISE_VAR_LIMIT */
   setVariable(name: string, value: Uint8Array | string | undefined): void;
+}
+
+/** HTTP for guests, as an operator grants it. */
+export interface GuestHttp {
+  /**
+   * Performs the request that a guest states as JSON.
+   *
+   * @throws MortiseError why it was refused or failed
+   */
+  request(json: string, body: Uint8Array | undefined, call: HttpCall): Promise<HttpResponse>;
+  /** Whether guests may see the headers of responses. */
+  readonly showsHeaders: boolean;
 }
 
 /** What all instances of one plugin share. */
@@ -60,18 +88,49 @@ export interface PluginState {
   readonly logger: Logger | undefined;
   readonly logLevel: number;
   readonly hostFunctions: HostFunctions;
+  readonly http: GuestHttp | undefined;
+  readonly wasi: WasiGrants;
   readonly clock: () => number;
   /** Log lines dropped because of limits.logBytes. */
   droppedLogs: number;
 }
 
-/** A compiled plugin. */
-export interface CompiledGuest {
+/** One module of a plugin, rewritten and compiled. */
+export interface CompiledModule {
+  readonly name: string;
   readonly instrumented: RewrittenModule;
   readonly module: WebAssembly.Module;
+  /** How stack traces call it; empty for a plugin of one module. */
+  readonly label: string;
+}
+
+/** A compiled plugin. */
+export interface CompiledGuest {
+  /** The module whose functions can be called. */
+  readonly main: CompiledModule;
+  /** All modules in the order in which they are instantiated, {@link main} among them. */
+  readonly modules: readonly CompiledModule[];
+  /** Functions that have to be imported before the module that exports them is there; undefined if there are none. */
+  readonly stubs: LinkStubs | undefined;
+  /** Exports that can be called, by name. */
+  readonly entries: ReadonlyMap<string, GuestEntry>;
   /** Pages that the memories start with, the interface's own included; and table entries. */
   readonly initialPages: number;
   readonly initialEntries: number;
+  /** Imports that modules get from each other. */
+  readonly links: readonly ModuleLink[];
+}
+
+/** An import of one module that another exports. Modules are numbered in the order of instantiation. */
+export interface ModuleLink {
+  readonly importer: number;
+  readonly item: ImportEntry;
+  readonly provider: number;
+  /** Name of the export, or of the kernel's function if `kernel` is true. */
+  readonly export: string;
+  readonly kernel: boolean;
+  /** Number of the stub that stands in because the provider comes later. */
+  readonly stub: number | undefined;
 }
 
 /** One instance, ready to be called. Any error it throws is a MortiseError. */
@@ -84,12 +143,34 @@ export interface GuestInstance {
    * @param statedMs the deadline as the caller gave it, for messages; `timeoutMs` is what is left of it
    */
   call(entry: GuestEntry, input: string | Uint8Array | undefined, context: unknown, timeoutMs: number, statedMs: number): PluginOutput;
+  /** {@link call}, during which the guest may be suspended: for promises of host functions, and after a slice of time. */
+  callSuspending(
+    entry: GuestEntry,
+    input: string | Uint8Array | undefined,
+    context: unknown,
+    timeoutMs: number,
+    statedMs: number,
+  ): Promise<PluginOutput>;
+  /** Ends the running call with an error: at once if it is suspended, else as soon as the guest gets control back. */
+  stop(error: MortiseError): void;
+  /** Closes what it holds open. */
+  dispose(): void;
+  /** The last call held the thread for longer than a slice of time. */
+  readonly heldThread: boolean;
   /** Bytes of the last call's input. */
   readonly inputBytes: number;
   /** Fuel units of the last call. */
   readonly fuelUsed: number;
   /** Bytes of all memories. */
   readonly memoryBytes: number;
+}
+
+/** Functions that a plugin exports. */
+export interface ExportTable {
+  /** Types of those that can be called, by name. */
+  readonly callable: ReadonlyMap<string, string>;
+  /** What the others are, by name. */
+  readonly others: ReadonlyMap<string, string>;
 }
 
 /** An export that can be called. */
@@ -99,4 +180,13 @@ export interface GuestEntry {
   readonly hidden: string;
   /** True for `_start`: it leaves an instance that cannot be used again. */
   readonly once: boolean;
+  /** It can come to call a function that may have to wait. */
+  readonly waits: boolean;
+}
+
+/** A module of stand-ins for functions that are not there yet when they are imported; see link.ts. */
+export interface LinkStubs {
+  readonly module: WebAssembly.Module;
+  /** The link that each stub serves. */
+  readonly targets: readonly ModuleLink[];
 }

@@ -8,6 +8,10 @@ export interface Limits {
   readonly timeoutMs?: number;
   /** Milliseconds that start function and initialisers of a new instance may take. @default timeoutMs */
   readonly initTimeoutMs?: number;
+  /** Milliseconds that `call` may hold the thread at once; then other work gets its turn. @default 4 */
+  readonly sliceMs?: number;
+  /** Part of the time, more than 0 and up to 1, that a long call may hold the thread. @default 1 */
+  readonly cpuShare?: number;
   /** Cost units that a call may use; about one for each instruction. @default unlimited */
   readonly fuel?: number | undefined;
   /** Bytes of all memories together: the plugin's own and the one that holds input, output and blocks. @default 64 MiB */
@@ -35,6 +39,8 @@ export interface Limits {
 export interface ResolvedLimits {
   readonly timeoutMs: number;
   readonly initTimeoutMs: number;
+  readonly sliceMs: number;
+  readonly cpuShare: number;
   readonly fuel: number;
   readonly memoryBytes: number;
   readonly tableEntries: number;
@@ -51,6 +57,8 @@ export interface ResolvedLimits {
 export const DEFAULT_LIMITS: ResolvedLimits = {
   timeoutMs: 1000,
   initTimeoutMs: 1000,
+  sliceMs: 4,
+  cpuShare: 1,
   fuel: Number.POSITIVE_INFINITY,
   memoryBytes: 64 << 20,
   tableEntries: 1_000_000,
@@ -70,6 +78,12 @@ export function resolveLimits(limits: Limits = {}): ResolvedLimits {
   for (const [name, value] of Object.entries(limits)) {
     if (!Object.hasOwn(DEFAULT_LIMITS, name)) throw invalidOption(`limits.${name}`, "unknown", `one of ${Object.keys(DEFAULT_LIMITS).join(", ")}`);
     if (value === undefined) continue;
+    if (name === "cpuShare") {
+      if (!(typeof value === "number" && value > 0 && value <= 1))
+        throw invalidOption("limits.cpuShare", String(value), "more than 0, and 1 at most");
+      resolved[name] = value;
+      continue;
+    }
     const whole = typeof value === "number" && (Number.isSafeInteger(value) || value === Number.POSITIVE_INFINITY);
     const milliseconds = name.endsWith("Ms") && typeof value === "number" && value > 0;
     if (!(whole && value >= 0) && !milliseconds) throw invalidOption(`limits.${name}`, String(value), "a whole number, not negative");

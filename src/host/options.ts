@@ -1,7 +1,44 @@
 // Options of loadPlugin: what a user gives, checked once and completed.
 
+import { printable } from "../api/errors.ts";
+import { now } from "../wasm/meter.ts";
 import { type Limits, type ResolvedLimits, invalidOption, resolveLimits } from "../api/limits.ts";
 import { type AbiName, type HostFunctions, LOG_LEVELS, type LogLevel, type Logger } from "../abi/guest.ts";
+import type { PathGrant, WasiOptions } from "../wasi/options.ts";
+import type { Isolation } from "./plugin.ts";
+import type { PoolOptions, ResolvedPool } from "./pool.ts";
+
+/** What a plugin may reach; absent is denied. */
+export interface Permissions {
+  /** Hosts that HTTP requests may go to; docs/http.md has the grammar. */
+  readonly hosts?: readonly string[];
+  /** Folders that WASI programs may use, by path of this machine; `ro:` in front of it allows reading only. */
+  readonly paths?: Readonly<Record<string, PathGrant>>;
+}
+
+/** HTTP for guests, apart from where it may go. */
+export interface HttpSettings {
+  /** Lets guests see the headers of responses. @default true */
+  readonly responseHeaders?: boolean;
+  /** Carries the requests instead of node:http; then addresses cannot be checked. @default none */
+  readonly fetch?: (url: string, init: RequestInit) => Promise<Response>;
+  /** Allows `http:` as well as `https:`. @default true */
+  readonly allowHttp?: boolean;
+  /** Bytes of a response's body. @default 50 MiB */
+  readonly maxResponseBytes?: number;
+  /** Bytes of a request's body. @default 16 MiB */
+  readonly maxRequestBytes?: number;
+  /** Bytes of the headers of a request, and of those of a response. @default 16 KiB */
+  readonly maxHeaderBytes?: number;
+  /** Redirects that are followed. @default 10 */
+  readonly maxRedirects?: number;
+  /** Requests at a time. @default 64 */
+  readonly maxConcurrent?: number;
+  /** Milliseconds for one request. @default 30,000 */
+  readonly timeoutMs?: number;
+  /** Certificates of authorities in PEM that are trusted instead of Node's own. @default Node's */
+  readonly ca?: string | readonly string[];
+}
 
 /** Options of {@link loadPlugin}; nothing is granted that is not named here. */
 export interface PluginOptions {
@@ -19,6 +56,20 @@ export interface PluginOptions {
   readonly logger?: Logger;
   /** Least severe level that reaches the logger. @default "info" */
   readonly logLevel?: LogLevel;
+  /** What the plugin may reach. @default nothing */
+  readonly permissions?: Permissions;
+  /** How HTTP requests are made; where they may go is up to `permissions.hosts`. */
+  readonly http?: HttpSettings;
+  /** Arguments, environment, streams and files in memory for WASI programs. @default none */
+  readonly wasi?: WasiOptions;
+  /** Where the plugin runs: in this thread, in a worker thread, or in a process of its own. @default "inline" */
+  readonly isolation?: Isolation;
+  /** The plugin keeps nothing between calls, so that several instances may serve it. @default false */
+  readonly stateless?: boolean;
+  /** How many instances there are, and when they are replaced. */
+  readonly pool?: PoolOptions;
+  /** Ends the loading. */
+  readonly signal?: AbortSignal;
   /** Monotonic clock in milliseconds, for tests. @default performance.now */
   readonly clock?: () => number;
 }
@@ -30,6 +81,8 @@ export interface ResolvedOptions {
   readonly hostFunctions: HostFunctions;
   readonly logger: Logger | undefined;
   readonly logLevel: number;
+  readonly isolation: Isolation;
+  readonly pool: ResolvedPool;
   readonly clock: () => number;
 }
 
@@ -41,6 +94,13 @@ const KNOWN: Record<keyof PluginOptions, true> = {
   hostFunctions: true,
   logger: true,
   logLevel: true,
+  permissions: true,
+  http: true,
+  wasi: true,
+  isolation: true,
+  stateless: true,
+  pool: true,
+  signal: true,
   clock: true,
 };
 
@@ -71,8 +131,42 @@ export function resolveOptions(options: PluginOptions): ResolvedOptions {
     hostFunctions,
     logger,
     logLevel: level,
-    clock: options.clock ?? (() => performance.now()),
+    isolation: resolveIsolation(options.isolation),
+    pool: resolvePool(options.pool, options.stateless),
+    clock: options.clock ?? now,
   });
+}
+
+const ISOLATIONS: readonly Isolation[] = ["inline", "thread", "process"];
+
+function resolveIsolation(isolation: Isolation = "inline"): Isolation {
+  if (!ISOLATIONS.includes(isolation)) throw invalidOption("isolation", printable(isolation), `one of ${ISOLATIONS.join(", ")}`);
+  return isolation;
+}
+
+const POOL: Record<keyof PoolOptions, number> = {
+  maxInstances: 8,
+  recycleCalls: Number.POSITIVE_INFINITY,
+  recycleBytes: Number.POSITIVE_INFINITY,
+  idleMs: Number.POSITIVE_INFINITY,
+};
+
+function resolvePool(pool: PoolOptions = {}, stateless: boolean = false): ResolvedPool {
+  if (!isRecord(pool)) throw invalidOption("pool", kindOf(pool), "an object");
+  if (typeof stateless !== "boolean") throw invalidOption("stateless", typeof stateless, "true or false");
+  const resolved = { ...POOL };
+  for (const [name, value] of Object.entries(pool) as [keyof PoolOptions, number | undefined][]) {
+    if (!Object.hasOwn(POOL, name)) throw invalidOption(`pool.${name}`, "unknown", `one of ${Object.keys(POOL).join(", ")}`);
+    if (value === undefined) continue;
+    const bounded = Number.isSafeInteger(value) || (value === Number.POSITIVE_INFINITY && name !== "maxInstances");
+    if (!(typeof value === "number" && value >= 1 && bounded)) throw invalidOption(`pool.${name}`, String(value), "a whole number, 1 or more");
+    resolved[name] = value;
+  }
+  if (!stateless) {
+    if ((pool.maxInstances ?? 1) > 1) throw invalidOption("pool.maxInstances", String(pool.maxInstances), "1 unless the plugin is stateless");
+    resolved.maxInstances = 1;
+  }
+  return Object.freeze(resolved);
 }
 
 /** Refuses values of the wrong kind, which would fail later and elsewhere. */
@@ -87,6 +181,13 @@ function checkKinds(options: PluginOptions): void {
   for (const [module, functions] of Object.entries(hostFunctions ?? {})) {
     if (!isRecord(functions)) throw invalidOption(`hostFunctions.${module}`, kindOf(functions), "functions by name");
   }
+  for (const key of ["permissions", "http", "wasi"] as const) {
+    if (options[key] !== undefined && !isRecord(options[key])) throw invalidOption(key, kindOf(options[key]), "an object");
+  }
+  for (const key of Object.keys(options.permissions ?? {}))
+    if (key !== "hosts" && key !== "paths") throw invalidOption(`permissions.${key}`, "unknown", "one of hosts, paths");
+  if (options.signal !== undefined && !(options.signal instanceof AbortSignal))
+    throw invalidOption("signal", kindOf(options.signal), "an AbortSignal");
   if (clock !== undefined && typeof clock !== "function") throw invalidOption("clock", kindOf(clock), "a function");
   if (logger === undefined) return;
   if (typeof logger !== "object" || logger === null)
@@ -96,7 +197,7 @@ function checkKinds(options: PluginOptions): void {
     if (typeof methods[level] !== "function") throw invalidOption(`logger.${level}`, kindOf(methods[level]), "a method");
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+function isRecord(value: unknown): value is object {
   // A Map would look like an object without entries.
   return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Map);
 }

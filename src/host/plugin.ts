@@ -1,28 +1,37 @@
-// A loaded plugin: one logical instance, replaced when it is poisoned, with calls one after the other.
+// A loaded plugin: checks calls, hands them to an instance, and keeps count.
 
-import type { AbiName, CompiledGuest, GuestEntry, GuestInstance, PluginState } from "../abi/guest.ts";
-import { callableExports, compileExtism } from "../abi/extism/compile.ts";
+import type { AbiName, ExportTable, PluginState } from "../abi/guest.ts";
 import { isStackOverflow } from "../abi/extism/guest-failure.ts";
-import { ExtismInstance } from "../abi/extism/instance.ts";
 import { type ErrorCode, MortiseError, isMortiseError, printable } from "../api/errors.ts";
 import { invalidOption } from "../api/limits.ts";
 import { didYouMean } from "../api/near-names.ts";
 import type { PluginOutput } from "../api/output.ts";
-import { functionTypeName } from "../wasm/module-reader.ts";
-import { type PluginOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
-import { type PluginSource, loadSource } from "./source.ts";
+import { type PoolStats, type ResolvedPool, RunnerPool, type Slot } from "./pool.ts";
+import type { Runner, RunnerFactory } from "./runner.ts";
 
 /** What a call takes: text as UTF-8, bytes, or nothing. */
 export type PluginInput = string | Uint8Array | undefined;
 
+/** Where a plugin runs. */
+export type Isolation = "inline" | "thread" | "process";
+
 /** Options of one call. */
 export interface CallOptions {
-  /** Refuses the call if it is aborted before it begins. A running call holds the thread and cannot see it. */
+  /**
+   * Ends the call: while it waits for its turn, while it is suspended for a promise, or at the end of its slice of time.
+   * A first call that holds the thread sees it only before it begins.
+   */
   readonly signal?: AbortSignal;
   /** Handed to host functions as `context.context`. */
   readonly context?: unknown;
   /** Milliseconds for this call, waiting included. @default limits.timeoutMs */
   readonly timeoutMs?: number;
+}
+
+/** Options of {@link Plugin.close}. */
+export interface CloseOptions {
+  /** Ends what runs and what waits with MORTISE_CLOSED, instead of letting it come to an end. @default false */
+  readonly abort?: boolean;
 }
 
 /** Counters of a plugin since it was loaded. */
@@ -34,10 +43,10 @@ export interface PluginStats {
   readonly errors: Readonly<Partial<Record<ErrorCode, number>>>;
   /** Cost units of the last call and of all calls. */
   readonly fuel: { readonly last: number; readonly total: number };
-  /** Bytes of all memories of the present instance, and the most that any call left. */
+  /** Bytes of all memories of the present instances, and the most that one instance ever had. */
   readonly memory: { readonly bytes: number; readonly peak: number };
-  /** Instances made, and those discarded after a trap or a limit. */
-  readonly instances: { readonly created: number; readonly discarded: number };
+  /** Instances and the calls that wait for them. */
+  readonly instances: PoolStats;
   /** Bytes passed in and out by calls that succeeded. */
   readonly bytes: { readonly input: number; readonly output: number };
   /** Variables kept between calls, and the bytes they count. */
@@ -46,118 +55,137 @@ export interface PluginStats {
   readonly droppedLogs: number;
 }
 
-/**
- * Loads a plugin: reads, checks, rewrites and compiles the module, and makes a first instance, all under limits.
- *
- * @param source path, `file:` URL or bytes of a core WebAssembly module
- * @throws MortiseError when the source cannot be read, the module is broken or refused, an import is missing, or the
- *   initialisation fails; docs/errors.md lists the codes
- */
-export async function loadPlugin(source: PluginSource, options: PluginOptions = {}): Promise<Plugin> {
-  const resolved = resolveOptions(options);
-  const { bytes, name } = await loadSource(source, resolved.limits.moduleBytes);
-  const named = { ...resolved, name: options.name ?? name };
-  const guest = await compileExtism(bytes, named.name, named.limits, named.hostFunctions);
-  return Plugin.create(guest, named);
+/** What a plugin is made of. */
+export interface PluginParts {
+  readonly state: PluginState;
+  readonly exports: ExportTable;
+  readonly runners: RunnerFactory;
+  readonly pool: ResolvedPool;
+  readonly isolation: Isolation;
+  /** Frees what the plugin's instances share. */
+  readonly release: () => void;
 }
 
-type NamedOptions = ResolvedOptions & { readonly name: string };
-
-/** A loaded plugin; see {@link loadPlugin}. */
+/** A loaded plugin; `loadPlugin` makes them. */
 export class Plugin {
   readonly name: string;
   readonly abi: AbiName = "extism";
-  readonly #guest: CompiledGuest;
+  /** Where its functions run. */
+  readonly isolation: Isolation;
   readonly #state: PluginState;
-  readonly #entries: Map<string, GuestEntry>;
-  #instance: GuestInstance | undefined;
-  /** Function that is running, if one is. */
-  #running: string | undefined;
-  readonly #waiting: (() => void)[] = [];
-  /** A waiting caller was woken and has not begun yet. */
-  #turnGiven = false;
-  #closed = false;
+  readonly #exports: ExportTable;
+  readonly #pool: RunnerPool;
+  readonly #release: () => void;
+  #closing: Promise<void> | undefined;
   #calls = 0;
   #failures = 0;
   readonly #errors: Partial<Record<ErrorCode, number>> = {};
   #lastFuel = 0;
   #totalFuel = 0;
-  #peak = 0;
-  #created = 0;
-  #discarded = 0;
   #inputBytes = 0;
   #outputBytes = 0;
 
-  private constructor(guest: CompiledGuest, options: NamedOptions) {
-    this.name = options.name;
-    this.#guest = guest;
-    this.#state = {
-      name: options.name,
-      limits: options.limits,
-      config: options.config,
-      variables: new Map(),
-      variableBytes: 0,
-      logger: options.logger,
-      logLevel: options.logLevel,
-      hostFunctions: options.hostFunctions,
-      clock: options.clock,
-      droppedLogs: 0,
-    };
-    this.#entries = callableExports(guest.instrumented);
+  private constructor(parts: PluginParts) {
+    this.name = parts.state.name;
+    this.isolation = parts.isolation;
+    this.#state = parts.state;
+    this.#exports = parts.exports;
+    this.#pool = new RunnerPool(this.name, parts.state, parts.runners, parts.pool, parts.state.clock);
+    this.#release = parts.release;
   }
 
-  /** Used by {@link loadPlugin}. */
-  static create(guest: CompiledGuest, options: NamedOptions): Plugin {
-    const plugin = new Plugin(guest, options);
-    plugin.#instance = plugin.#newInstance(options.limits.initTimeoutMs);
-    return plugin;
+  /** Makes a plugin and its first instance. @throws MortiseError why the instance could not be made */
+  static async create(parts: PluginParts): Promise<Plugin> {
+    const plugin = new Plugin(parts);
+    try {
+      const slot = await plugin.#pool.make("", parts.state.limits.initTimeoutMs);
+      plugin.#pool.giveBack(slot, false);
+      return plugin;
+    } catch (error) {
+      await plugin.close({ abort: true });
+      throw error;
+    }
   }
 
   /** Names of the exports that can be called. */
   get exports(): string[] {
-    return [...this.#entries.keys()];
+    return [...this.#exports.callable.keys()];
   }
 
   /** True if `fn` can be called: an export without parameters that returns nothing or an i32. */
   has(fn: string): boolean {
-    return this.#entries.has(fn);
+    return this.#exports.callable.has(fn);
   }
 
   /**
-   * Calls an export. Calls on one plugin run one after the other; the time spent waiting counts towards the deadline.
+   * Calls an export. Calls on a plugin with one instance run one after the other; the time spent waiting counts towards
+   * the deadline.
    *
    * @throws MortiseError why the call failed; docs/errors.md lists the codes
    */
   async call(fn: string, input?: PluginInput, options: CallOptions = NO_OPTIONS): Promise<PluginOutput> {
     if (options !== NO_OPTIONS) checkCallOptions(options);
-    const timeoutMs = this.#timeout(options);
+    const statedMs = options.timeoutMs ?? this.#state.limits.timeoutMs;
     this.#refuseAborted(fn, options.signal);
-    if (this.#running === undefined && this.#waiting.length === 0 && !this.#turnGiven) {
-      return this.#call(fn, input, options.context, timeoutMs, timeoutMs);
+    this.#refuseUncallable(fn, input);
+    const { signal } = options;
+    let slot = this.#pool.takeIdle(fn, false);
+    let timeoutMs = statedMs;
+    if (slot === undefined) {
+      const began = this.#state.clock();
+      slot = await this.#obtain(fn, statedMs, signal);
+      timeoutMs -= this.#state.clock() - began;
+      this.#refuseLate(fn, slot, timeoutMs, statedMs, signal);
     }
-    const began = this.#state.clock();
-    await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#turnGiven = false;
+    const { runner } = slot;
+    this.#calls++;
+    let stop: (() => void) | undefined;
     try {
-      this.#refuseAborted(fn, options.signal);
-      const left = timeoutMs - (this.#state.clock() - began);
-      if (left <= 0) throw this.#refuse(new MortiseError("MORTISE_TIMEOUT", { ...this.#who(fn), limit: timeoutMs }));
-      return this.#call(fn, input, options.context, left, timeoutMs);
+      const result = runner.call({ entry: fn, input, context: options.context, timeoutMs, statedMs });
+      if (!(result instanceof Promise)) return this.#succeeded(runner, result);
+      if (signal !== undefined) {
+        stop = () => runner.stop(new MortiseError("MORTISE_ABORTED", this.#who(fn), signal.reason));
+        signal.addEventListener("abort", stop);
+      }
+      return this.#succeeded(runner, await result);
+    } catch (error) {
+      throw this.#failed(runner, fn, error);
     } finally {
-      // Whoever had a turn lets the next one in, also if it was turned away.
-      this.#giveTurn();
+      if (stop !== undefined) signal?.removeEventListener("abort", stop);
+      this.#pool.giveBack(slot);
     }
   }
 
   /**
    * Calls an export at once, on this thread, and returns its output.
    *
-   * @throws MortiseError as {@link call}, and MORTISE_REENTRANT from within one of the plugin's own host functions
+   * @throws MortiseError as {@link call}; MORTISE_REENTRANT if every instance is busy, as from within one of the plugin's
+   *   own host functions; MORTISE_NO_SYNC if the plugin runs elsewhere
    */
   callSync(fn: string, input?: PluginInput, options: Omit<CallOptions, "signal"> = NO_OPTIONS): PluginOutput {
     if (options !== NO_OPTIONS) checkCallOptions(options);
-    const timeoutMs = this.#timeout(options);
-    return this.#call(fn, input, options.context, timeoutMs, timeoutMs);
+    const statedMs = options.timeoutMs ?? this.#state.limits.timeoutMs;
+    this.#refuseUncallable(fn, input);
+    if (this.isolation !== "inline") throw this.#refuse(new MortiseError("MORTISE_NO_SYNC", { ...this.#who(fn), isolation: this.isolation }));
+    let slot = this.#pool.takeIdle(fn, true);
+    let timeoutMs = statedMs;
+    if (slot === undefined) {
+      if (!this.#pool.hasRoom) throw this.#refuse(new MortiseError("MORTISE_REENTRANT", { ...this.#who(fn), running: this.#pool.running }));
+      const began = this.#state.clock();
+      slot = this.#makeNow(fn, statedMs);
+      timeoutMs -= this.#state.clock() - began;
+      this.#refuseLate(fn, slot, timeoutMs, statedMs, undefined);
+    }
+    const { runner } = slot;
+    this.#calls++;
+    try {
+      // Runners of this thread have it.
+      return this.#succeeded(runner, (runner as Required<Runner>).callSync({ entry: fn, input, context: options.context, timeoutMs, statedMs }));
+    } catch (error) {
+      throw this.#failed(runner, fn, error);
+    } finally {
+      this.#pool.giveBack(slot);
+    }
   }
 
   /** Counters since the plugin was loaded. */
@@ -167,113 +195,120 @@ export class Plugin {
       failures: this.#failures,
       errors: { ...this.#errors },
       fuel: { last: this.#lastFuel, total: this.#totalFuel },
-      memory: { bytes: this.#instance?.memoryBytes ?? 0, peak: Math.max(this.#peak, this.#instance?.memoryBytes ?? 0) },
-      instances: { created: this.#created, discarded: this.#discarded },
+      memory: this.#pool.memory,
+      instances: this.#pool.stats(),
       bytes: { input: this.#inputBytes, output: this.#outputBytes },
       variables: { count: this.#state.variables.size, bytes: this.#state.variableBytes },
       droppedLogs: this.#state.droppedLogs,
     };
   }
 
-  /** Frees the instance and the variables; later calls fail with MORTISE_CLOSED. Closing twice does nothing. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    this.#instance = undefined;
+  /**
+   * Frees the plugin: later calls fail with MORTISE_CLOSED. Calls that run or wait come to their end first, or are ended
+   * if `abort` is set. Settled when nothing of the plugin is left; closing twice is closing once.
+   */
+  close({ abort = false }: CloseOptions = {}): Promise<void> {
+    const drained = this.#pool.close(abort ? (fn) => new MortiseError("MORTISE_CLOSED", this.#who(fn)) : undefined);
+    this.#closing ??= this.#end(drained);
+    return this.#closing;
+  }
+
+  async #end(drained: Promise<void>): Promise<void> {
+    await drained;
     this.#state.variables.clear();
     this.#state.variableBytes = 0;
+    this.#release();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  #who(fn: string): { plugin: string; function: string } {
-    return { plugin: this.name, function: fn };
+  // ---- finding an instance
+
+  /** Waits for an instance, or makes one. */
+  async #obtain(fn: string, statedMs: number, signal: AbortSignal | undefined): Promise<Slot> {
+    const began = this.#state.clock();
+    try {
+      for (let again = false; ; again = true) {
+        const left = statedMs - (this.#state.clock() - began);
+        if (this.#pool.hasRoom && (again || !this.#pool.hasQueue)) return await this.#pool.make(fn, Math.min(left, this.#state.limits.initTimeoutMs));
+        await this.#pool.wait({ function: fn, timeoutMs: left, statedMs, signal }, again);
+        const slot = this.#pool.takeWoken(fn);
+        if (slot !== undefined) return slot;
+      }
+    } catch (error) {
+      throw this.#refuse(this.#coded(fn, error));
+    }
+  }
+
+  #makeNow(fn: string, timeoutMs: number): Slot {
+    try {
+      return this.#pool.make(fn, Math.min(timeoutMs, this.#state.limits.initTimeoutMs)) as Slot;
+    } catch (error) {
+      throw this.#refuse(this.#coded(fn, error));
+    }
+  }
+
+  /** Gives a slot back that came too late to be of use. */
+  #refuseLate(fn: string, slot: Slot, leftMs: number, statedMs: number, signal: AbortSignal | undefined): void {
+    if (leftMs > 0 && signal?.aborted !== true) return;
+    this.#pool.giveBack(slot, false);
+    this.#refuseAborted(fn, signal);
+    throw this.#refuse(new MortiseError("MORTISE_TIMEOUT", { ...this.#who(fn), limit: statedMs }));
   }
 
   #refuseAborted(fn: string, signal: AbortSignal | undefined): void {
     if (signal?.aborted === true) throw this.#refuse(new MortiseError("MORTISE_ABORTED", this.#who(fn), signal.reason));
   }
 
-  #timeout(options: CallOptions): number {
-    return options.timeoutMs ?? this.#state.limits.timeoutMs;
-  }
-
-  /** @param statedMs what the caller asked for, of which `timeoutMs` is left */
-  #call(fn: string, input: PluginInput, context: unknown, timeoutMs: number, statedMs: number): PluginOutput {
-    const entry = this.#entries.get(fn);
+  #refuseUncallable(fn: string, input: unknown): void {
     if (
-      entry === undefined ||
-      this.#closed ||
-      this.#running !== undefined ||
+      this.#closing !== undefined ||
+      !this.#exports.callable.has(fn) ||
       !(typeof input === "string" || input === undefined || input instanceof Uint8Array)
     ) {
       throw this.#refuse(this.#refusal(fn, input));
     }
-    this.#calls++;
-    this.#running = fn;
-    try {
-      // Left over from a call that ran out of stack before it could be dropped.
-      if (this.#instance?.poisoned === true) this.#discard();
-      const output =
-        this.#instance === undefined
-          ? this.#callAnew(entry, input, context, timeoutMs, statedMs)
-          : this.#instance.call(entry, input, context, timeoutMs, statedMs);
-      this.#inputBytes += this.#instance?.inputBytes ?? 0;
-      this.#outputBytes += output.length;
-      return output;
-    } catch (error) {
-      throw this.#count(isMortiseError(error) ? error : this.#unforeseen(fn, error));
-    } finally {
-      this.#running = undefined;
-      this.#settle();
+  }
+
+  #refusal(fn: string, input: unknown): MortiseError {
+    if (typeof fn !== "string") return invalidOption("function", typeof fn, "the name of an export");
+    const who = this.#who(fn);
+    if (this.#closing !== undefined) return new MortiseError("MORTISE_CLOSED", who);
+    if (!this.#exports.callable.has(fn)) {
+      const found = this.#exports.others.get(fn);
+      if (found !== undefined) return new MortiseError("MORTISE_BAD_SIGNATURE", { ...who, found });
+      return new MortiseError("MORTISE_UNKNOWN_FUNCTION", { ...who, hint: didYouMean(fn, this.exports) });
     }
+    return new MortiseError("MORTISE_INVALID_INPUT", { ...who, found: input === null ? "null" : typeof input });
+  }
+
+  // ---- keeping count
+
+  #who(fn: string): { plugin: string; function: string } {
+    return { plugin: this.name, function: fn };
+  }
+
+  #succeeded(runner: Runner, output: PluginOutput): PluginOutput {
+    this.#lastFuel = runner.fuelUsed;
+    this.#totalFuel += this.#lastFuel;
+    this.#inputBytes += runner.inputBytes;
+    this.#outputBytes += output.length;
+    return output;
+  }
+
+  #failed(runner: Runner, fn: string, error: unknown): MortiseError {
+    this.#lastFuel = runner.fuelUsed;
+    this.#totalFuel += this.#lastFuel;
+    return this.#count(this.#coded(fn, error));
   }
 
   /** What came out of the host's own code: it ran out of stack, or it has a defect. */
-  #unforeseen(fn: string, error: unknown): MortiseError {
+  #coded(fn: string, error: unknown): MortiseError {
+    if (isMortiseError(error)) return error;
     if (isStackOverflow(error)) return new MortiseError("MORTISE_STACK_OVERFLOW", this.#who(fn), error);
     return new MortiseError("MORTISE_INTERNAL", { ...this.#who(fn), reason: printable(error) }, error);
-  }
-
-  /** After a call: accounts, drops a poisoned instance, and lets the next caller in. */
-  #settle(): void {
-    const instance = this.#instance;
-    if (instance !== undefined) {
-      this.#lastFuel = instance.fuelUsed;
-      this.#totalFuel += this.#lastFuel;
-      if (instance.poisoned) this.#discard();
-    }
-    this.#giveTurn();
-  }
-
-  #discard(): void {
-    this.#peak = Math.max(this.#peak, this.#instance?.memoryBytes ?? 0);
-    this.#discarded++;
-    this.#instance = undefined;
-  }
-
-  /** Wakes the first of the waiting callers, who then comes before anybody new. */
-  #giveTurn(): void {
-    if (this.#turnGiven) return;
-    const next = this.#waiting.shift();
-    if (next === undefined) return;
-    this.#turnGiven = true;
-    next();
-  }
-
-  /** Calls a new instance; making it takes from the time of the call. */
-  #callAnew(entry: GuestEntry, input: PluginInput, context: unknown, timeoutMs: number, statedMs: number): PluginOutput {
-    const began = this.#state.clock();
-    this.#instance = this.#newInstance(Math.min(timeoutMs, this.#state.limits.initTimeoutMs));
-    const left = timeoutMs - (this.#state.clock() - began);
-    if (left <= 0) throw new MortiseError("MORTISE_TIMEOUT", { ...this.#who(entry.name), limit: statedMs });
-    return this.#instance.call(entry, input, context, left, statedMs);
-  }
-
-  #newInstance(timeoutMs: number): GuestInstance {
-    this.#created++;
-    return ExtismInstance.create(this.#guest, this.#state, timeoutMs);
   }
 
   /** Counts a call that was refused before it began. */
@@ -286,25 +321,6 @@ export class Plugin {
     this.#failures++;
     this.#errors[error.code] = (this.#errors[error.code] ?? 0) + 1;
     return error;
-  }
-
-  #refusal(fn: string, input: unknown): MortiseError {
-    if (typeof fn !== "string") return invalidOption("function", typeof fn, "the name of an export");
-    const who = this.#who(fn);
-    if (this.#closed) return new MortiseError("MORTISE_CLOSED", who);
-    if (!this.#entries.has(fn)) {
-      const { module } = this.#guest.instrumented;
-      const item = module.exports.find(({ name, kind }) => name === fn && kind === "function");
-      if (item !== undefined) {
-        return new MortiseError("MORTISE_BAD_SIGNATURE", {
-          ...who,
-          found: `${item.index < module.importedFunctions ? "an import" : "a function"} of type ${functionTypeName(module.types[module.functionTypes[item.index] as number])}`,
-        });
-      }
-      return new MortiseError("MORTISE_UNKNOWN_FUNCTION", { ...who, hint: didYouMean(fn, this.exports) });
-    }
-    if (this.#running !== undefined) return new MortiseError("MORTISE_REENTRANT", { ...who, running: this.#running });
-    return new MortiseError("MORTISE_INVALID_INPUT", { ...who, found: input === null ? "null" : typeof input });
   }
 }
 

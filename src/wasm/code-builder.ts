@@ -75,6 +75,10 @@ const PLAIN = {
   "i64.shr_u": 0x88,
   "i32.wrap_i64": 0xa7,
   "i64.extend_i32_u": 0xad,
+  "i32.reinterpret_f32": 0xbc,
+  "i64.reinterpret_f64": 0xbd,
+  "f32.reinterpret_i32": 0xbe,
+  "f64.reinterpret_i64": 0xbf,
 } as const;
 
 const MEMORY_OPS = {

@@ -5,7 +5,7 @@ import { VALUE_TYPE, leb, nameBytes, signedLeb } from "./code-builder.ts";
 import { ByteList } from "./byte-list.ts";
 import { IntList } from "./int-list.ts";
 import { SETTLE_COST, SETTLE_COST_WITH_CALLS } from "./cost.ts";
-import { type EncodedType, type Injection, encodeBody, encodeType } from "./injection.ts";
+import { type EncodedType, type Injection, TICK_SLOTS, encodeBody, encodeType } from "./injection.ts";
 import { ENGINE_LIMITS, type ParsedModule, SECTION_ORDER, type Section } from "./module-reader.ts";
 import type { Plan } from "./plan.ts";
 import { EDIT, type ImportedCall, type ScanResult } from "./scan.ts";
@@ -39,6 +39,8 @@ export interface EmitInput {
   readonly injection: Injection;
   readonly imported: readonly ImportedCall[];
   readonly keepCustomSections: boolean;
+  /** Name of the module in stack traces. */
+  readonly label?: string | undefined;
 }
 
 /** Writes the module. */
@@ -107,6 +109,7 @@ class Emitter {
     if (this.#in.keepCustomSections) {
       for (const section of module.sections) if (section.id === 0 && !isFalsified(section.name ?? "")) this.#verbatim(section);
     }
+    if (this.#in.label !== undefined) this.#nameSection(this.#in.label);
     if (this.#at > ENGINE_LIMITS.moduleBytes) this.#tooLarge("the module", this.#at, ENGINE_LIMITS.moduleBytes);
     return { bytes: this.#out.subarray(0, this.#at), bodyStart: this.#bodyStart };
   }
@@ -146,6 +149,12 @@ class Emitter {
     this.#reserve(length);
     this.#out.set(this.#hintBytes.data.subarray(0, length), this.#at);
     this.#at += length;
+  }
+
+  /** Names the module, so that stack traces tell it from others. */
+  #nameSection(label: string): void {
+    const content = [...nameBytes("name"), 0, ...leb(nameBytes(label).length), ...nameBytes(label)];
+    this.#write([0, ...leb(content.length), ...content]);
   }
 
   #tooLarge(what: string, size: number, limit: number): never {
@@ -213,7 +222,7 @@ class Emitter {
           module.functionTypes.length,
         );
       case 4:
-        return this.#extend(id, section, "tables", [[VALUE_TYPE.funcref, 1, 1, 1]], ENGINE_LIMITS.tables, module.tables.length);
+        return this.#extend(id, section, "tables", [[VALUE_TYPE.funcref, 1, TICK_SLOTS, TICK_SLOTS]], ENGINE_LIMITS.tables, module.tables.length);
       case 5:
         return this.#extend(
           id,
@@ -228,7 +237,11 @@ class Emitter {
           id,
           section,
           "globals",
-          injection.globals.map(({ type, initial }) => [VALUE_TYPE[type], 1, type === "i64" ? 0x42 : 0x41, ...signedLeb(initial), 0x0b]),
+          injection.globals.map(({ type, initial }) =>
+            type === "externref"
+              ? [VALUE_TYPE.externref, 1, 0xd0, VALUE_TYPE.externref, 0x0b]
+              : [VALUE_TYPE[type], 1, type === "i64" ? 0x42 : 0x41, ...signedLeb(initial), 0x0b],
+          ),
           ENGINE_LIMITS.globals,
           module.globals.length,
         );

@@ -55,6 +55,7 @@ interface GrowShape {
   readonly maximum: number;
   /** Global with what the host still allows. */
   readonly left: number;
+  readonly slot: "pages" | "entries";
   readonly stop: number;
   /** Units for each page or entry. */
   readonly price: number;
@@ -314,6 +315,7 @@ export class Helpers {
       wide,
       maximum: Math.min(type?.maximum ?? Number.POSITIVE_INFINITY, wide ? ENGINE_PAGES_64 : ENGINE_PAGES_32),
       left: this.#injection.pagesLeft,
+      slot: "pages",
       stop: STOP.memory,
       price: COST.growPage,
       size: [0x3f, ...leb(memory)],
@@ -327,6 +329,7 @@ export class Helpers {
       wide: type?.address64 === true,
       maximum: Math.min(type?.maximum ?? Number.POSITIVE_INFINITY, ENGINE_TABLE_ENTRIES),
       left: this.#injection.entriesLeft,
+      slot: "entries",
       stop: STOP.table,
       price: COST.bulkEntry,
       size: [0xfc, 16, ...leb(table)],
@@ -362,8 +365,7 @@ export class Helpers {
     code.if();
     math.constant(code, -1);
     code.op("return", "end");
-    narrowDelta().globalGet(shape.left).op("i32.gt_u").if();
-    this.#injection.stop(code, shape.stop).op("end");
+    this.#injection.need(code, narrowDelta, shape.left, shape.slot, () => this.#injection.stop(code, shape.stop));
     narrowDelta().i32(shape.price).op("i32.mul").i32(COST.grow).op("i32.add");
     this.#injection.chargeTop(code, units);
     for (const param of params.keys()) code.get(param);

@@ -41,14 +41,26 @@ export function encodeType(type: ValueType | NumberType): EncodedType {
   return out;
 }
 
-/** Keys of the hidden exports that every instrumented module has. */
-export type HiddenKey = "budget" | "reason" | "pagesLeft" | "entriesLeft" | "ticks" | "start" | "memory";
+/** Keys of the hidden exports that every instrumented module has; "memory" and "start" only where there is one. */
+export type HiddenKey = "budget" | "reason" | "pagesLeft" | "entriesLeft" | "inHost" | "meter" | "ticks" | "start" | "memory";
+
+/**
+ * Slots of the table of host functions. Each takes the meter last, so that all instances share the same functions:
+ * `tick` (budget) gives a new budget or a verdict; `wait` () suspends the guest and then gives a budget or a verdict;
+ * `take` (bits) gives the bits of a result that arrived meanwhile, or those it was given; `pages` and `entries` (count)
+ * give 1 if the memories or tables may grow by that much, and note it in the guest's own counter.
+ */
+export const SLOT = { tick: 0, wait: 1, take: 2, pages: 3, entries: 4 } as const;
+/** Slots in all. */
+export const TICK_SLOTS = 5;
+/** Verdicts of `tick` and `wait`: trap; call `wait`. Anything else is a budget. */
+export const VERDICT = { stop: -1, wait: -2 } as const;
 
 /** Collects additions and knows the indexes they will have. */
 export class Injection {
   readonly functions: InjectedFunction[] = [];
   readonly types: { params: readonly EncodedType[]; results: readonly EncodedType[] }[] = [];
-  readonly globals: { type: NumberType; initial: number }[] = [];
+  readonly globals: { type: NumberType | "externref"; initial: number }[] = [];
   readonly memories: { minimum: number; maximum: number }[] = [];
   readonly inlines: InlineSequence[] = [];
   readonly exports: { name: string; kind: number; index: number }[] = [];
@@ -61,6 +73,8 @@ export class Injection {
   readonly inTick: number;
   readonly pagesLeft: number;
   readonly entriesLeft: number;
+  /** What the host's functions are handed to know whom they serve. */
+  readonly meter: number;
   /** Function that asks the host for more budget, or traps. */
   readonly refill: number;
   /** Function that takes units from the budget and checks it. */
@@ -79,10 +93,13 @@ export class Injection {
     this.inTick = this.global("i32", 0);
     this.pagesLeft = this.global("i32", 0);
     this.entriesLeft = this.global("i32", 0);
+    this.meter = this.global("externref", 0);
     this.hide("budget", 3, this.budget);
     this.hide("reason", 3, this.reason);
     this.hide("pagesLeft", 3, this.pagesLeft);
     this.hide("entriesLeft", 3, this.entriesLeft);
+    this.hide("inHost", 3, this.inHost);
+    this.hide("meter", 3, this.meter);
     this.hide("ticks", 1, this.tickTable);
     this.refill = this.#defineRefill();
     this.settle = this.define(["i32"], [], [], (code) => {
@@ -105,7 +122,7 @@ export class Injection {
     this.exports.push({ name: this.name(key), kind, index });
   }
 
-  global(type: NumberType, initial: number): number {
+  global(type: NumberType | "externref", initial: number): number {
     return this.#module.globals.length + this.globals.push({ type, initial }) - 1;
   }
 
@@ -174,15 +191,32 @@ export class Injection {
     code.get(outer).globalSet(this.inHost);
   }
 
+  /** Calls a function of the host with the operands on the stack and the meter. */
+  callHost(code: CodeBuilder, slot: keyof typeof SLOT): CodeBuilder {
+    const value = encodeType(slot === "take" ? "i64" : "i32");
+    const type = this.type([value, [VALUE_TYPE.externref]], [value]);
+    return code.globalGet(this.meter).i32(SLOT[slot]).callIndirect(type, this.tickTable);
+  }
+
+  /** Stops the guest unless `left`, a global, covers the units in a local, or the host grants them. */
+  need(code: CodeBuilder, units: () => CodeBuilder, left: number, slot: "pages" | "entries", refuse: () => void): void {
+    units().globalGet(left).op("i32.gt_u").if();
+    this.callHost(units(), slot).op("i32.eqz").if();
+    refuse();
+    code.op("end", "end");
+  }
+
   #defineRefill(): number {
-    const tickType = this.type([encodeType("i32")], [encodeType("i32")]);
     return this.define([], [], ["i32"], (code) => {
       // If the last tick never came back, the stack is too full for it and the guest caught that: only a trap is left,
       // or a loop at that depth could never be stopped.
       code.globalGet(this.inTick).if();
       this.stop(code, STOP.hostUnreachable).op("end").i32(1).globalSet(this.inTick);
-      code.globalGet(this.budget).i32(0).callIndirect(tickType, this.tickTable).set(0);
+      this.callHost(code.globalGet(this.budget), "tick").set(0);
       code.i32(0).globalSet(this.inTick);
+      // The host works with the instance while it is suspended, which may well ask for a tick.
+      code.get(0).i32(VERDICT.wait).op("i32.eq").if();
+      this.callHost(code.i32(0), "wait").set(0).op("end");
       // The tick returns a verdict and never throws: a trap is the only thing that catch_all does not catch.
       code.get(0).i32(0).op("i32.lt_s").if();
       this.stop(code, STOP.tick).op("end").get(0).globalSet(this.budget);

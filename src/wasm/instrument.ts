@@ -4,21 +4,22 @@ import { randomBytes } from "node:crypto";
 
 import { MortiseError, isMortiseError, isPolicy } from "../api/errors.ts";
 import { enableBranchHints } from "./branch-hints.ts";
-import { CodeBuilder } from "./code-builder.ts";
+import { CodeBuilder, type PlainOp } from "./code-builder.ts";
 import { COST } from "./cost.ts";
 import { type EmitInput, emitModule, traceBody } from "./emit.ts";
 import { Helpers } from "./helpers.ts";
 import { IntList } from "./int-list.ts";
 import { type HiddenKey, Injection, encodeType } from "./injection.ts";
-import { type ParsedModule, readModule } from "./module-reader.ts";
+import { type ImportEntry, type ParsedModule, readModule } from "./module-reader.ts";
 import { type Plan, planChecks } from "./plan.ts";
 import { DEFAULT_MODULE_LIMITS, type ModuleLimits, refusals } from "./policy.ts";
+import { functionsReaching } from "./reach.ts";
 import { type ImportedCall, type ScanResult, scanBodies } from "./scan.ts";
 
 /** Injected functions that an ABI brings along: its own memory, and stand-ins for its imports. */
 export interface GuestEnvironment {
-  /** Adds to the module; the result says which imported functions it stands in for. */
-  install(injection: Injection, module: ParsedModule): (moduleName: string, name: string, typeIndex: number) => ImportedCall | undefined;
+  /** Adds to the module; the result says what stands in for an imported function, if anything but a trampoline does. */
+  install(injection: Injection, module: ParsedModule): (item: ImportEntry) => ImportedCall | undefined;
 }
 
 /** Options of {@link instrument}. */
@@ -29,6 +30,8 @@ export interface InstrumentOptions extends ModuleLimits {
   readonly nonce?: string;
   /** Copy custom sections that rewriting leaves true. @default true */
   readonly keepCustomSections?: boolean;
+  /** Name of the module in stack traces; only for a module that keeps no custom sections. @default none */
+  readonly label?: string;
   /** Functions of an ABI to build into the module. */
   readonly environment?: GuestEnvironment;
 }
@@ -60,6 +63,8 @@ export interface RewrittenModule {
    * @param offset byte offset in the new binary, as stack traces give it
    */
   originalOffset(functionIndex: number, offset: number): number | undefined;
+  /** 1 for each function, by index, from which one of the imported functions with these indexes can be reached. */
+  reaching(imports: ReadonlySet<number>): Uint8Array;
 }
 
 /**
@@ -86,7 +91,7 @@ export function instrumentModule(module: ParsedModule, options: InstrumentOption
   const { scan, plan, injection, imported } = analyse(module, nonce, options.environment);
   const [refusal] = refusals(module, scan, { ...DEFAULT_MODULE_LIMITS, ...definedLimits(options) });
   if (refusal !== undefined) throw refusal;
-  const input: EmitInput = { module, scan, plan, injection, imported, keepCustomSections: options.keepCustomSections ?? true };
+  const input: EmitInput = { module, scan, plan, injection, imported, keepCustomSections: options.keepCustomSections ?? true, label: options.label };
   const { bytes: rewritten, bodyStart } = emitModule(input);
   // What stays for translating offsets is cut to size: a host may keep thousands of modules.
   for (const list of Object.values(scan)) if (list instanceof IntList) list.trim();
@@ -97,6 +102,7 @@ export function instrumentModule(module: ParsedModule, options: InstrumentOption
     hiddenName: (key) => injection.name(key),
     isHidden: (name) => name.startsWith(nonce),
     originalOffset: (functionIndex, offset) => originalOffset(input, bodyStart, functionIndex, offset),
+    reaching: (imports) => functionsReaching(module, scan, imports),
   };
 }
 
@@ -142,7 +148,7 @@ function analyse(module: ParsedModule, nonce: string, environment: GuestEnvironm
   for (const entry of module.imports) {
     if (entry.kind !== "function") continue;
     const typeIndex = module.functionTypes[entry.index] as number;
-    imported.push(standIn?.(entry.module, entry.name, typeIndex) ?? trampoline(injection, module, entry.index, typeIndex));
+    imported.push(standIn?.(entry) ?? trampoline(injection, module, entry.index, typeIndex));
   }
   if (module.start !== undefined) {
     // Through a function of its own: exporting the start function itself would declare references to it.
@@ -157,25 +163,48 @@ function analyse(module: ParsedModule, nonce: string, environment: GuestEnvironm
   return { scan, plan: planChecks(module, scan), injection, imported };
 }
 
-/** Calls an imported function, marks the crossing, and stops at once if the host ran out of patience meanwhile. */
+/**
+ * Calls an imported function, marks the crossing, and looks at the budget on return: the host makes it negative to stop
+ * the guest, or to suspend it until a result that was promised has arrived.
+ */
 function trampoline(injection: Injection, module: ParsedModule, index: number, typeIndex: number): ImportedCall {
   const type = module.types[typeIndex];
   if (type?.kind !== "function") throw new RangeError(`type ${typeIndex} is not a function type`); // checked by the reader
+  const [result] = type.results;
+  const bits = type.results.length === 1 ? BITS[result?.code ?? 0] : undefined;
+  const [outer, kept] = [type.params.length, type.params.length + 1];
   const code = new CodeBuilder();
-  injection.crossing(code, type.params.length, (inner) => {
+  injection.crossing(code, outer, (inner) => {
     for (const [local] of type.params.entries()) inner.get(local);
     return inner.call(index);
   });
-  code.globalGet(injection.budget).i32(0).op("i32.lt_s").if().call(injection.refill).op("end");
+  if (bits !== undefined) code.set(kept);
+  code.globalGet(injection.budget).i32(0).op("i32.lt_s").if().call(injection.refill);
+  if (bits !== undefined) {
+    injection
+      .callHost(code.get(kept).op(...bits.to), "take")
+      .op(...bits.from)
+      .set(kept);
+  }
+  code.op("end");
+  if (bits !== undefined) code.get(kept);
   const target = injection.function({
     typeIndex,
     params: type.params.map(encodeType),
     results: type.results.map(encodeType),
-    locals: [encodeType("i32")],
+    locals: bits === undefined || result === undefined ? [encodeType("i32")] : [encodeType("i32"), encodeType(result)],
     code,
   });
   return { target, cost: COST.hostCall };
 }
+
+/** How a number type goes to 64 bits and back, by its encoding. */
+const BITS: Readonly<Record<number, { readonly to: readonly PlainOp[]; readonly from: readonly PlainOp[] }>> = {
+  0x7f: { to: ["i64.extend_i32_u"], from: ["i32.wrap_i64"] },
+  0x7e: { to: [], from: [] },
+  0x7d: { to: ["i32.reinterpret_f32", "i64.extend_i32_u"], from: ["i32.wrap_i64", "f32.reinterpret_i32"] },
+  0x7c: { to: ["i64.reinterpret_f64"], from: ["f64.reinterpret_i64"] },
+};
 
 /** Translates an offset in the rewritten module; only traps need it, so that nothing is kept for it. */
 function originalOffset(input: EmitInput, bodyStart: Int32Array, functionIndex: number, offset: number): number | undefined {

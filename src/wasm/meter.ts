@@ -1,8 +1,12 @@
-// The host's side of an instrumented module: hands out fuel in slices, watches the clock, and says why a guest stopped.
+// The host's side of an instrumented module: hands out fuel in slices, watches the clock, suspends a guest that has to
+// wait, and says why one stopped.
 
 import { invalidOption } from "../api/limits.ts";
-import { STOP } from "./injection.ts";
+import { type Expiring, forget, watch } from "./deadlines.ts";
+import { type MeteredInstance, fillTable } from "./host-functions.ts";
+import { STOP, VERDICT } from "./injection.ts";
 import type { RewrittenModule } from "./instrument.ts";
+import { takeTurn } from "./turns.ts";
 
 /** Why a guest was stopped from outside its own logic. */
 export type StopReason = "fuel" | "timeout" | "memory" | "table" | "stack" | "host";
@@ -17,6 +21,10 @@ export interface MeterOptions {
   readonly growEntries?: number;
   /** Milliseconds from {@link Meter.begin} to the deadline. @default none */
   readonly timeoutMs?: number;
+  /** Milliseconds that a suspendable guest may hold the thread at once. @default unlimited */
+  readonly sliceMs?: number;
+  /** Part of the time, more than 0 and up to 1, that a suspendable guest may hold the thread in the long run. @default 1 */
+  readonly cpuShare?: number;
   /** Monotonic clock in milliseconds. @default performance.now */
   readonly clock?: () => number;
 }
@@ -30,43 +38,96 @@ const MAX_GROW = 0x7fff_ffff;
 
 const LOWEST_BUDGET = -0x4000_0000;
 
-/** A module that passes one JavaScript function on as a WebAssembly function, so that a table can hold it. */
-// prettier-ignore
-const TICK_MODULE = new Uint8Array([
-  0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00,
-  0x01, 0x06, 0x01, 0x60, 0x01, 0x7f, 0x01, 0x7f, // (type (func (param i32) (result i32)))
-  0x02, 0x07, 0x01, 0x01, 0x68, 0x01, 0x74, 0x00, 0x00, // (import "h" "t" (func (type 0)))
-  0x07, 0x05, 0x01, 0x01, 0x74, 0x00, 0x00, // (export "t" (func 0))
-]);
-let tickModule: WebAssembly.Module | undefined;
+/** The clock of meters that are given none. */
+export const now = (): number => performance.now();
 
-/** A WebAssembly function `(i32) -> i32` for a tick. */
-export function wrapTick(tick: (budget: number) => number): WebAssembly.ExportValue {
-  tickModule ??= new WebAssembly.Module(TICK_MODULE);
-  return new WebAssembly.Instance(tickModule, { h: { t: tick } }).exports["t"] as WebAssembly.ExportValue;
+/** Makes the 64 bits of a result from what a promise gave; undefined after it has stopped the guest. */
+type Settle = (value: unknown, failed: boolean) => bigint | undefined;
+
+/** One instance under a meter: the counters that its code works with. */
+class Port implements MeteredInstance {
+  readonly budget: WebAssembly.Global<"i32">;
+  readonly pagesLeft: WebAssembly.Global<"i32">;
+  readonly entriesLeft: WebAssembly.Global<"i32">;
+  readonly reason: WebAssembly.Global<"i32">;
+  readonly inHost: WebAssembly.Global<"i32">;
+  readonly #meter: Meter;
+
+  constructor(meter: Meter, instrumented: RewrittenModule, instance: WebAssembly.Instance) {
+    const { exports } = instance;
+    const global = (key: "budget" | "reason" | "pagesLeft" | "entriesLeft" | "inHost"): WebAssembly.Global<"i32"> =>
+      exports[instrumented.hiddenName(key)] as WebAssembly.Global<"i32">;
+    this.#meter = meter;
+    this.budget = global("budget");
+    this.reason = global("reason");
+    this.inHost = global("inHost");
+    this.pagesLeft = global("pagesLeft");
+    this.entriesLeft = global("entriesLeft");
+    (exports[instrumented.hiddenName("meter")] as WebAssembly.Global<"externref">).value = this;
+    fillTable(exports[instrumented.hiddenName("ticks")] as WebAssembly.Table);
+  }
+
+  tick(budget: number): number {
+    return this.#meter.tick(this, budget);
+  }
+
+  wait(): Promise<number> {
+    return this.#meter.wait(this);
+  }
+
+  take(bits: bigint): bigint {
+    return this.#meter.take(bits);
+  }
+
+  morePages(count: number): number {
+    return this.#meter.more(this, "pagesLeft", count >>> 0);
+  }
+
+  moreEntries(count: number): number {
+    return this.#meter.more(this, "entriesLeft", count >>> 0);
+  }
 }
 
-let running: Meter | undefined;
-let sharedTick: WebAssembly.ExportValue | undefined;
-
-/** Fuel, deadline and growth of one instance of an instrumented module. */
-export class Meter {
+/** Fuel, deadline and growth of one instance of an instrumented module, and of those that are linked to it. */
+export class Meter implements Expiring {
+  /** Set by the caller for a call that entered through a promise; host functions that run take it back. */
+  suspendable = false;
+  /** A call went on for longer than a slice of time without having been suspendable. */
+  heldThread = false;
   readonly #instrumented: RewrittenModule;
   readonly #clock: () => number;
+  /** The clock is not `performance.now`. */
+  readonly #ownClock: boolean;
   readonly #growPages: number;
   readonly #growEntries: number;
+  readonly #sliceMs: number;
+  readonly #cpuShare: number;
   #fuel: number;
   #timeoutMs: number;
-  /** Units handed out since `begin`; what is left of them is in the budget global. */
+  /** Units handed out since `begin`; what is left of them is in the budget globals. */
   #granted = 0;
   /** Reading of the clock at the start, NaN until something looks at the clock. */
   #startedAt = Number.NaN;
+  /** Reading of the clock when the guest last got the thread. */
+  #sliceBegan = Number.NaN;
   #lastTick = 0;
   #lastSlice = SMALL_SLICE;
   #stopped: StopReason | undefined;
+  #main!: Port;
   #budget!: WebAssembly.Global<"i32">;
-  #reason!: WebAssembly.Global<"i32">;
-  #pagesLeft!: WebAssembly.Global<"i32">;
+  /** All instances, if there are linked ones. */
+  #ports: Port[] | undefined;
+  /** What the guest has to wait for, and what then makes its result. */
+  #awaited: PromiseLike<unknown> | undefined;
+  #settle: Settle | undefined;
+  /** The guest was told to wait and has not come to do so. */
+  #waitAsked = false;
+  /** Lets the guest that is suspended go on, with a budget or a verdict. */
+  #resumeGuest: ((verdict: number) => void) | undefined;
+  /** The instance that is suspended. */
+  #suspendedPort: Port | undefined;
+  #pauseTimer: NodeJS.Timeout | undefined;
+  #bits: bigint | undefined;
 
   constructor(instrumented: RewrittenModule, options: MeterOptions = {}) {
     for (const option of ["fuel", "growPages", "growEntries"] as const) {
@@ -76,30 +137,29 @@ export class Meter {
       }
     }
     this.#instrumented = instrumented;
-    this.#clock = options.clock ?? (() => performance.now());
+    this.#clock = options.clock ?? now;
+    this.#ownClock = this.#clock !== now;
     this.#fuel = options.fuel ?? Number.POSITIVE_INFINITY;
     this.#timeoutMs = options.timeoutMs ?? Number.POSITIVE_INFINITY;
+    this.#sliceMs = options.sliceMs ?? Number.POSITIVE_INFINITY;
+    this.#cpuShare = options.cpuShare ?? 1;
     this.#growPages = Math.min(options.growPages ?? 65_536, MAX_GROW);
     this.#growEntries = Math.min(options.growEntries ?? 1_000_000, MAX_GROW);
   }
 
-  /**
-   * Wires an instance. Its exports may then be called directly; they share one fuel.
-   *
-   * @param shared use one tick for all instances, which then must be called through {@link run}
-   */
-  attach(instance: WebAssembly.Instance, shared: boolean = false): void {
-    const global = (key: "budget" | "reason" | "pagesLeft" | "entriesLeft"): WebAssembly.Global<"i32"> =>
-      instance.exports[this.#instrumented.hiddenName(key)] as WebAssembly.Global<"i32">;
-    this.#budget = global("budget");
-    this.#reason = global("reason");
-    this.#pagesLeft = global("pagesLeft");
-    this.#pagesLeft.value = this.#growPages;
-    global("entriesLeft").value = this.#growEntries;
-    const ticks = instance.exports[this.#instrumented.hiddenName("ticks")] as WebAssembly.Table;
-    if (shared) sharedTick ??= wrapTick((budget) => (running === undefined ? -1 : running.tick(budget)));
-    ticks.set(0, shared ? sharedTick : wrapTick((budget) => this.tick(budget)));
+  /** Wires an instance. Its exports may then be called directly; they share one fuel. */
+  attach(instance: WebAssembly.Instance): void {
+    const port = new Port(this, this.#instrumented, instance);
+    port.pagesLeft.value = this.#growPages;
+    port.entriesLeft.value = this.#growEntries;
+    this.#main = port;
+    this.#budget = port.budget;
     this.#budget.value = this.begin();
+  }
+
+  /** After {@link attach}, wires an instance of another module that calls this one or is called by it: one fuel, deadline and growth for all. */
+  link(instrumented: RewrittenModule, instance: WebAssembly.Instance): void {
+    (this.#ports ??= [this.#main]).push(new Port(this, instrumented, instance));
   }
 
   /** Runs the start function that the rewriter took out, if the module had one. */
@@ -117,75 +177,194 @@ export class Meter {
     this.#timeoutMs = timeoutMs;
     this.#stopped = undefined;
     this.#startedAt = Number.NaN;
+    this.#sliceBegan = Number.NaN;
+    this.#awaited = undefined;
+    this.#settle = undefined;
+    this.#waitAsked = false;
+    this.#bits = undefined;
+    this.suspendable = false;
+    this.heldThread = false;
     this.#granted = fuel < SMALL_SLICE ? fuel : SMALL_SLICE;
+    if (this.#ports !== undefined) this.#reclaim(this.#main);
     return this.#granted;
   }
 
   /** Puts units that {@link begin} returned into the budget. */
   grant(units: number): void {
-    this.#reason.value = STOP.none;
+    for (const port of this.#ports ?? [this.#main]) port.reason.value = STOP.none;
     this.#budget.value = units;
   }
 
-  /** Runs `work` with this meter as the one that shared ticks ask. */
-  run<T>(work: () => T): T {
-    const outer = this.enter();
-    try {
-      return work();
-    } finally {
-      this.leave(outer);
+  /** Takes back what other instances have left of their budgets; returns it. */
+  #reclaim(but: Port): number {
+    let left = 0;
+    for (const port of this.#ports ?? []) {
+      if (port === but) continue;
+      left += port.budget.value;
+      port.budget.value = 0;
     }
+    return left;
   }
 
-  /** Makes this meter the one that shared ticks ask; returns the one before, for {@link leave}. */
-  enter(): Meter | undefined {
-    const outer = running;
-    // oxlint-disable-next-line no-this-alias -- the meter that runs, for the tick that all instances share
-    running = this;
-    return outer;
-  }
-
-  leave(outer: Meter | undefined): void {
-    running = outer;
-  }
-
-  /** Called by the guest when its budget is used up. Never throws: a guest could catch that. */
-  tick(budget: number): number {
-    if (this.#stopped !== undefined) return -1;
+  /** Called by an instance when its budget is used up. Never throws: a guest could catch that. */
+  tick(port: Port, budget: number): number {
+    if (this.#stopped !== undefined) return VERDICT.stop;
+    // It was told to wait and could not: it caught what the full stack threw. There is no other way to end that.
+    if (this.#waitAsked) return this.#stop("stack");
+    if (this.#ports !== undefined) this.#granted -= this.#reclaim(port);
     const used = this.#granted - budget;
     if (used > this.#fuel) return this.#stop("fuel");
-    let slice = SLICE;
-    if (this.#timeoutMs !== Number.POSITIVE_INFINITY) {
-      const now = this.#clock();
-      if (Number.isNaN(this.#startedAt)) {
-        // The first small slice took some tens of microseconds; the clock starts at its end.
-        this.#startedAt = now;
-        slice = SMALL_SLICE * 4;
-      } else {
-        const left = this.#startedAt + this.#timeoutMs - now;
-        if (left <= 0) return this.#stop("timeout");
-        // Near the deadline the slices shrink with the time that is left, at the speed of the last slice.
-        const rate = this.#lastSlice / Math.max(now - this.#lastTick, 0.01);
-        slice = Math.min(SLICE, Math.max(SMALL_SLICE, Math.floor((rate * left) / 2)));
+    if (this.#resumeGuest === undefined) {
+      if (this.#awaited !== undefined) return this.#askToWait();
+      const time = this.#look();
+      if (time !== undefined) {
+        if (this.#startedAt + this.#timeoutMs <= time) return this.#stop("timeout");
+        if (time - this.#sliceBegan >= this.#sliceMs) {
+          if (this.suspendable) return this.#askToWait();
+          this.heldThread = true;
+        }
       }
-      this.#lastTick = now;
     }
-    const next = Math.min(slice, this.#fuel - used);
+    return this.#nextSlice(used);
+  }
+
+  /** Reads the clock, if anybody wants to know. */
+  #look(): number | undefined {
+    if (this.#timeoutMs === Number.POSITIVE_INFINITY && this.#sliceMs === Number.POSITIVE_INFINITY) return undefined;
+    const time = this.#clock();
+    if (Number.isNaN(this.#startedAt)) {
+      // The first small slice took some tens of microseconds; the clock starts at its end.
+      this.#startedAt = time;
+      this.#sliceBegan = time;
+      this.#lastSlice = SMALL_SLICE * 4;
+    } else {
+      // Near the deadline, or the end of a slice of time, the slices shrink with the time that is left, at the speed of
+      // the last one.
+      const rate = this.#lastSlice / Math.max(time - this.#lastTick, 0.01);
+      const left = Math.min(this.#startedAt + this.#timeoutMs, this.#sliceBegan + this.#sliceMs) - time;
+      this.#lastSlice = left > 0 ? Math.min(SLICE, Math.max(SMALL_SLICE, Math.floor((rate * left) / 2))) : SLICE;
+    }
+    this.#lastTick = time;
+    return time;
+  }
+
+  #nextSlice(used: number): number {
+    const timed = this.#timeoutMs !== Number.POSITIVE_INFINITY || this.#sliceMs !== Number.POSITIVE_INFINITY;
+    const next = Math.min(timed ? this.#lastSlice : SLICE, this.#fuel - used);
     this.#granted = used + next;
-    this.#lastSlice = next;
     return next;
+  }
+
+  #askToWait(): number {
+    this.#waitAsked = true;
+    return VERDICT.wait;
   }
 
   #stop(reason: StopReason): number {
     this.#stopped = reason;
-    return -1;
+    return VERDICT.stop;
+  }
+
+  /**
+   * Makes the guest wait for a promise when the host function that calls this returns. Only while {@link suspendable}.
+   */
+  waitFor(promise: PromiseLike<unknown>, settle: Settle): void {
+    this.#awaited = promise;
+    this.#settle = settle;
+    this.#exhaust();
+  }
+
+  /** Called through the engine's promise integration: the guest goes on with what the promise gives. */
+  wait(port: Port): Promise<number> {
+    this.#waitAsked = false;
+    const awaited = this.#awaited;
+    this.#awaited = undefined;
+    this.#suspendedPort = port;
+    const suspension = new Promise<number>(this.#keepResume);
+    if (awaited === undefined) this.#pause();
+    else awaited.then(this.#fulfilled, this.#rejected);
+    if (this.#timeoutMs !== Number.POSITIVE_INFINITY) watch(this);
+    return suspension;
+  }
+
+  // Made once for each meter: what is waited for is waited for often. A promise that settles after the guest was stopped
+  // finds nobody suspended, and a guest that was stopped is never suspended again.
+  readonly #keepResume = (resume: (verdict: number) => void): void => {
+    this.#resumeGuest = resume;
+  };
+  readonly #fulfilled = (value: unknown): void => this.#settled(value, false);
+  readonly #rejected = (reason: unknown): void => this.#settled(reason, true);
+  readonly #goOn = (): void => this.#resume();
+
+  #settled(value: unknown, failed: boolean): void {
+    const settle = this.#settle;
+    if (this.#resumeGuest === undefined || settle === undefined) return;
+    this.#settle = undefined;
+    this.#bits = settle(value, failed);
+    this.#resume();
+  }
+
+  /** Lets others have the thread. */
+  #pause(): void {
+    const delay = (this.#lastTick - this.#sliceBegan) * (1 / this.#cpuShare - 1);
+    if (delay > 0) this.#pauseTimer = setTimeout(this.#goOn, delay);
+    else takeTurn(this.#goOn);
+  }
+
+  #resume(): void {
+    const port = this.#suspendedPort;
+    if (this.#resumeGuest === undefined || port === undefined) return;
+    const time = this.#clock();
+    if (time >= this.#startedAt + this.#timeoutMs) this.#stopped ??= "timeout";
+    const used = this.fuelUsed;
+    if (used > this.#fuel) this.#stopped ??= "fuel";
+    if (this.#stopped !== undefined) return this.#endSuspension(VERDICT.stop);
+    if (this.#ports !== undefined) this.#reclaim(port);
+    this.#lastTick = time;
+    this.#sliceBegan = time;
+    this.#endSuspension(this.#nextSlice(used));
+  }
+
+  #endSuspension(verdict: number): void {
+    const resume = this.#resumeGuest;
+    this.#resumeGuest = undefined;
+    this.#suspendedPort = undefined;
+    forget(this);
+    if (this.#pauseTimer !== undefined) {
+      clearTimeout(this.#pauseTimer);
+      this.#pauseTimer = undefined;
+    }
+    resume?.(verdict);
+  }
+
+  /** Reading of `performance.now()` at which a suspended guest is stopped. */
+  get expiresAt(): number {
+    return this.#ownClock ? performance.now() + this.timeLeftMs : this.#startedAt + this.#timeoutMs;
+  }
+
+  expire(): void {
+    this.stopGuest("timeout");
+  }
+
+  /** Bits of a result that arrived while the guest was suspended, or those that are given. */
+  take(bits: bigint): bigint {
+    const arrived = this.#bits;
+    this.#bits = undefined;
+    return arrived ?? bits;
+  }
+
+  /** True while a call is suspended. */
+  get suspended(): boolean {
+    return this.#resumeGuest !== undefined;
   }
 
   /** Starts the clock if it does not run yet: host functions take time that costs no fuel. */
   startClock(): void {
-    if (Number.isNaN(this.#startedAt) && this.#timeoutMs !== Number.POSITIVE_INFINITY) {
+    if (Number.isNaN(this.#startedAt) && (this.#timeoutMs !== Number.POSITIVE_INFINITY || this.#sliceMs !== Number.POSITIVE_INFINITY)) {
       this.#startedAt = this.#clock();
+      this.#sliceBegan = this.#startedAt;
       this.#lastTick = this.#startedAt;
+      this.#lastSlice = SMALL_SLICE;
     }
   }
 
@@ -195,13 +374,20 @@ export class Meter {
     return Number.isNaN(this.#startedAt) ? this.#timeoutMs : this.#startedAt + this.#timeoutMs - this.#clock();
   }
 
-  /** Stops the guest when the host function that calls this returns. */
+  /** Stops the guest: at once if it is suspended, else when the host function that calls this returns. */
   stopGuest(reason: StopReason): void {
     this.#stopped ??= reason;
-    const left = this.#budget.value;
-    if (left >= 0) {
+    if (this.#resumeGuest === undefined) this.#exhaust();
+    else this.#endSuspension(VERDICT.stop);
+  }
+
+  /** Leaves nothing in the budgets, so that the guest asks for more as soon as it can. */
+  #exhaust(): void {
+    for (const { budget } of this.#ports ?? [this.#main]) {
+      const left = budget.value;
+      if (left < 0) continue;
       this.#granted -= left + 1;
-      this.#budget.value = -1;
+      budget.value = -1;
     }
   }
 
@@ -215,39 +401,55 @@ export class Meter {
 
   /** Takes pages from what the memories may still grow by; false if there are not as many. */
   takePages(pages: number): boolean {
-    const left = this.#pagesLeft.value;
+    const left = this.#main.pagesLeft.value;
     if (pages > left) return false;
-    this.#pagesLeft.value = left - pages;
+    this.#main.pagesLeft.value = left - pages;
     return true;
+  }
+
+  /** Gives an instance what it lacks for growing by `count`, from the main instance; 0 if there is not as much. */
+  more(port: Port, counter: "pagesLeft" | "entriesLeft", count: number): number {
+    const left = this.#main[counter].value;
+    if (port === this.#main || count > left) return 0;
+    this.#main[counter].value = left - count;
+    port[counter].value = count;
+    return 1;
   }
 
   /** Pages that memories have grown by. */
   get pagesGrown(): number {
-    return this.#growPages - this.#pagesLeft.value;
+    let left = 0;
+    for (const { pagesLeft } of this.#ports ?? [this.#main]) left += pagesLeft.value;
+    return this.#growPages - left;
+  }
+
+  /** True if a linked instance has lost count of its crossings: it caught what the full stack threw. */
+  get lostCount(): boolean {
+    return this.#ports?.some(({ inHost }) => inHost.value !== 0) === true;
   }
 
   /** Units charged since `begin`. */
   get fuelUsed(): number {
-    return this.#granted - this.#budget.value;
+    let left = 0;
+    if (this.#ports === undefined) left = this.#budget.value;
+    else for (const { budget } of this.#ports) left += budget.value;
+    return this.#granted - left;
   }
 
-  /** Units charged, from a budget that an injected entry function has reported. */
+  /** Units charged, from the main instance's budget as an injected entry function has reported it. */
   fuelUsedOf(budget: number): number {
-    return this.#granted - budget;
+    return this.#ports === undefined ? this.#granted - budget : this.fuelUsed;
   }
 
   /** Why the guest was stopped, or undefined if nothing outside it did. Read after a trap. */
   get stopped(): StopReason | undefined {
     if (this.#stopped !== undefined) return this.#stopped;
-    switch (this.#reason.value) {
-      case STOP.memory:
-        return "memory";
-      case STOP.table:
-        return "table";
-      case STOP.hostUnreachable:
-        return "stack";
-      default:
-        return undefined;
+    for (const { reason } of this.#ports ?? [this.#main]) {
+      const found = STOP_REASONS[reason.value];
+      if (found !== undefined) return found;
     }
+    return undefined;
   }
 }
+
+const STOP_REASONS: Readonly<Record<number, StopReason>> = { [STOP.memory]: "memory", [STOP.table]: "table", [STOP.hostUnreachable]: "stack" };

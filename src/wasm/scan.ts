@@ -75,6 +75,10 @@ export interface ScanResult {
   readonly callSegment: IntList;
   readonly callCallee: IntList;
   readonly functionCalls: Int32Array;
+  /** Calls of imported functions: body and import, and 1 for each body that calls through a table or reference. */
+  readonly importCallBody: IntList;
+  readonly importCallCallee: IntList;
+  readonly callsIndirectly: Uint8Array;
   /** Offset of the first instruction of each body, number of local groups, and number of locals with parameters. */
   readonly codeStart: Int32Array;
   readonly groupCount: Int32Array;
@@ -276,6 +280,9 @@ class Scanner {
       callSegment: new IntList(expected),
       callCallee: new IntList(expected),
       functionCalls: new Int32Array(count + 1),
+      importCallBody: new IntList(16),
+      importCallCallee: new IntList(16),
+      callsIndirectly: new Uint8Array(count),
       codeStart: new Int32Array(count),
       groupCount: new Int32Array(count),
       groupsStart: new Int32Array(count),
@@ -783,6 +790,7 @@ class Scanner {
         return this.#kill(reader.position);
       case 0x11: // call_indirect
       case 0x13: // return_call_indirect
+        this.#result.callsIndirectly[this.#bodyIndex] = 1;
         if (code === 0x11) this.#beforeCall(at);
         else this.#leave(at);
         this.#callEffect(this.#functionTypeIndex(), 1);
@@ -792,6 +800,7 @@ class Scanner {
         return this.#kill(reader.position);
       case 0x14: // call_ref
       case 0x15: // return_call_ref
+        this.#result.callsIndirectly[this.#bodyIndex] = 1;
         if (code === 0x14) this.#beforeCall(at);
         else this.#leave(at);
         module.features.add("typed-function-references");
@@ -963,6 +972,10 @@ class Scanner {
       return;
     }
     const stand = this.#options.imported[callee] as ImportedCall;
+    if (stand.leaf !== true) {
+      this.#result.importCallBody.push(this.#bodyIndex);
+      this.#result.importCallCallee.push(callee);
+    }
     this.#charge(stand.cost);
     if (stand.inline !== undefined && !tail && !this.#dead) {
       this.#merge(2);

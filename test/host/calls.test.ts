@@ -231,15 +231,33 @@ describe("Calls of a plugin that is running", () => {
     assert.deepEqual(guest.plugin.stats().errors, { MORTISE_ABORTED: 1 });
   });
 
-  it("do not run when the plugin was closed while they waited", async () => {
+  it("end, those that wait as well, when the plugin is closed with abort", async () => {
     await using guest = await open();
-    let waiting: Promise<{ text(): string }> | undefined;
+    let waiting: Promise<string> | undefined;
+    let closed: Promise<void> | undefined;
     guest.during(() => {
-      waiting = guest.plugin.call("echo");
-      void guest.plugin.close();
+      waiting = stateOf(guest.plugin.call("echo"));
+      closed = guest.plugin.close({ abort: true });
     });
-    assert.equal(guest.plugin.callSync("outer", "the running call ends as it would").text(), "the running call ends as it would");
-    assert.equal(await stateOf(waiting as Promise<{ text(): string }>), "MORTISE_CLOSED");
+    assert.throws(() => guest.plugin.callSync("outer"), { code: "MORTISE_CLOSED", details: { plugin: "guest", function: "outer" } });
+    assert.equal(await waiting, "MORTISE_CLOSED");
+    await closed;
+    assert.equal(guest.plugin.stats().instances.live, 0);
+  });
+
+  it("come to their end, those that wait as well, when the plugin is closed without abort", async () => {
+    await using guest = await open();
+    let waiting: Promise<string> | undefined;
+    let closed: Promise<void> | undefined;
+    guest.during(() => {
+      waiting = stateOf(guest.plugin.call("echo", "that waits"));
+      closed = guest.plugin.close();
+    });
+    assert.equal(guest.plugin.callSync("outer", "that runs").text(), "that runs");
+    await assert.rejects(guest.plugin.call("echo", "that comes later"), { code: "MORTISE_CLOSED" });
+    assert.equal(await waiting, "that waits");
+    await closed;
+    assert.deepEqual([guest.plugin.stats().instances.live, guest.plugin.stats().instances.created], [0, 1]);
   });
 
   const causes: readonly (readonly [what: string, first: (guest: Opened, controller: AbortController) => Promise<unknown>, after: (guest: Opened, controller: AbortController) => void, expected: string])[] = [
@@ -247,7 +265,6 @@ describe("Calls of a plugin that is running", () => {
     ["waited too long", (guest) => guest.plugin.call("echo", "1", { timeoutMs: 5 }), (guest) => guest.advance(6), "2"],
     ["has no such function", (guest) => guest.plugin.call("nothing"), () => {}, "2"],
     ["has a bad input", (guest) => guest.plugin.call("echo", 5 as unknown as string), () => {}, "2"],
-    ["found the plugin closed", (guest) => guest.plugin.call("echo", "1"), (guest) => void guest.plugin.close(), "MORTISE_CLOSED"],
   ]; // prettier-ignore
   for (const [what, first, after, expected] of causes) {
     it(`that wait behind one that ${what} get their turn`, async () => {
@@ -463,7 +480,7 @@ describe("Plugin.stats", () => {
     const stats = guest.plugin.stats();
     assert.deepEqual([stats.calls, stats.failures], [5, 3]);
     assert.deepEqual(stats.errors, { MORTISE_RETURN_CODE: 1, MORTISE_TRAP: 1, MORTISE_FUEL: 1 });
-    assert.deepEqual(stats.instances, { created: 3, discarded: 2 });
+    assert.deepEqual([stats.instances.created, stats.instances.discarded], [3, 2]);
     assert.deepEqual(stats.bytes, { input: 10, output: 10 });
     assert.ok(stats.fuel.total >= 1_000_000 && stats.fuel.last < 100);
     assert.equal(stats.memory.bytes, 65_536);

@@ -70,8 +70,8 @@ describe("loadPlugin from a source that is bad", () => {
     ["a path with a zero byte", () => "a\0b", "MORTISE_SOURCE_UNREADABLE", /"a\\u0000b"/],
     ["a folder", () => folder, "MORTISE_SOURCE_UNREADABLE", /it is a directory$/],
     ["a device", () => "/dev/null", "MORTISE_SOURCE_UNREADABLE", /it is not a regular file$/],
-    ["a web URL", () => new URL("https://example.com/a.wasm"), "MORTISE_INVALID_OPTION", /must be a path or a file: URL$/],
-    ["a file: URL with a host", () => "file://host/a.wasm", "MORTISE_INVALID_OPTION", /must be a path or a file: URL$/],
+    ["a URL of another kind", () => new URL("ftp://example.com/a.wasm"), "MORTISE_INVALID_OPTION", /must be a path, a URL of file:/],
+    ["a file: URL with a host", () => "file://host/a.wasm", "MORTISE_INVALID_OPTION", /not a file of this machine$/],
     ["a compiled module", () => new WebAssembly.Module(echo), "MORTISE_INVALID_OPTION", /a compiled module, which cannot be instrumented/],
     ["an empty file", () => (writeFileSync(join(folder, "empty"), ""), join(folder, "empty")), "MORTISE_NOT_WASM", /nothing \(it is empty\)/],
     ["no bytes", () => new Uint8Array(0), "MORTISE_NOT_WASM", /nothing \(it is empty\)/],
@@ -80,7 +80,7 @@ describe("loadPlugin from a source that is bad", () => {
     ["a component", () => Uint8Array.of(0, 0x61, 0x73, 0x6d, 13, 0, 1, 0), "MORTISE_WASM_COMPONENT", /wasm32-wasip1/],
     ["half a module", () => echo.subarray(0, 500), "MORTISE_WASM_MALFORMED", /passes the end of the module at byte \d+$/],
     ["a module that is not valid", () => Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7f, 3, 2, 1, 0, 10, 4, 1, 2, 0, 11), "MORTISE_WASM_INVALID", /the engine rejects it: .*expected/i],
-    ...([undefined, null, 5, 5n, true, {}, [], Symbol("x"), () => {}, new DataView(new ArrayBuffer(8)), new Uint16Array(4), new SharedArrayBuffer(8)] as const).map(
+    ...([undefined, null, 5, 5n, true, Symbol("x"), () => {}, new DataView(new ArrayBuffer(8)), new Uint16Array(4), new SharedArrayBuffer(8)] as const).map(
       (source) => [`a value of type ${typeof source} ${Object.prototype.toString.call(source)}`, () => source, "MORTISE_INVALID_OPTION", /^Cannot use option "source": it is \w+ but must be a path/] as const,
     ),
   ]; // prettier-ignore
@@ -314,17 +314,17 @@ describe("resolveLimits", () => {
   const names = Object.keys(DEFAULT_LIMITS) as (keyof Limits)[];
   it("takes whole numbers and infinity, and fractions of milliseconds", () => {
     for (const name of names) {
-      for (const value of [1, 2 ** 40, Number.MAX_SAFE_INTEGER, Number.POSITIVE_INFINITY])
+      for (const value of name === "cpuShare" ? [1, 0.001] : [1, 2 ** 40, Number.MAX_SAFE_INTEGER, Number.POSITIVE_INFINITY])
         assert.equal(resolveLimits({ [name]: value })[name], value, name);
       const isTime = name.endsWith("Ms");
-      if (isTime) assert.equal(resolveLimits({ [name]: 0.25 })[name], 0.25);
+      if (isTime || name === "cpuShare") assert.equal(resolveLimits({ [name]: 0.25 })[name], 0.25);
       else assert.equal(resolveLimits({ [name]: 0 })[name], 0);
     }
   });
 
   it("refuses everything else, naming the limit", () => {
     for (const name of names) {
-      const bad: unknown[] = [-1, Number.NaN, Number.NEGATIVE_INFINITY, "5", 5n, null, true, {}, [], name.endsWith("Ms") ? 0 : 1.5];
+      const bad: unknown[] = [-1, Number.NaN, Number.NEGATIVE_INFINITY, "5", 5n, null, true, {}, [], name.endsWith("Ms") || name === "cpuShare" ? 0 : 1.5];
       for (const value of bad) {
         assert.throws(() => resolveLimits({ [name]: value }), {
           code: "MORTISE_INVALID_OPTION",

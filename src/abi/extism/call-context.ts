@@ -1,17 +1,19 @@
 // What a host function gets to work with: blocks and variables of the plugin, for the length of one call.
 
 import { MortiseError, isMortiseError } from "../../api/errors.ts";
-import type { CallContext } from "../guest.ts";
+import type { CallContext, LogLevel } from "../guest.ts";
 
 /** Access to one instance, as a call context hands it on. */
-export interface CallAccess extends Omit<CallContext, "context"> {
+export interface CallAccess extends Omit<CallContext, "context" | "signal"> {
   readonly function: string;
+  signal(): AbortSignal;
 }
 
 /** The context of one call; of no use once the call is over. */
 export class HostCallContext implements CallContext {
   readonly plugin: string;
   readonly context: unknown;
+  readonly logLevel: LogLevel;
   readonly #function: string;
   /** Errors that came out of this context, as opposed to those of the host function's own work. */
   readonly #own = new WeakSet();
@@ -21,6 +23,7 @@ export class HostCallContext implements CallContext {
     this.plugin = access.plugin;
     this.#function = access.function;
     this.#access = access;
+    this.logLevel = access.logLevel;
     this.context = context;
   }
 
@@ -38,6 +41,18 @@ export class HostCallContext implements CallContext {
 
   length(address: bigint | number): number {
     return this.#use((access) => access.length(address));
+  }
+
+  get signal(): AbortSignal {
+    return this.#use((access) => access.signal());
+  }
+
+  alloc(size: number): bigint {
+    return this.#use((access) => access.alloc(size));
+  }
+
+  setError(message: string | undefined): void {
+    this.#use((access) => access.setError(message));
   }
 
   free(address: bigint | number): void {

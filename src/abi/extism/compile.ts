@@ -1,60 +1,131 @@
-// Reads, rewrites and compiles an Extism plugin, and checks what it imports.
+// Reads, rewrites and compiles the modules of an Extism plugin, and checks what they import.
 
 import { MortiseError, isMortiseError, printable } from "../../api/errors.ts";
 import type { ResolvedLimits } from "../../api/limits.ts";
-import { didYouMean } from "../../api/near-names.ts";
-import { WASI_FUNCTIONS, WASI_MODULE, wasiType } from "../../wasi/functions.ts";
-import { type RewrittenModule, instrumentModule } from "../../wasm/instrument.ts";
-import { type ImportEntry, type ParsedModule, type TypeDefinition, functionTypeName, readModule } from "../../wasm/module-reader.ts";
-import type { CompiledGuest, GuestEntry, HostFunctions } from "../guest.ts";
-import { ENV, ENV_TYPES, environmentType, extismKernel, isCallable } from "./kernel.ts";
+import { instrumentModule } from "../../wasm/instrument.ts";
+import { type ParsedModule, functionTypeName, readModule } from "../../wasm/module-reader.ts";
+import { canSuspend } from "../../wasm/host-functions.ts";
+import { WASI_MODULE } from "../../wasi/functions.ts";
+import type { CompiledGuest, CompiledModule, ExportTable, GuestEntry, HostFunctions, LinkStubs } from "../guest.ts";
+import { checkImports } from "./check-imports.ts";
+import { WAITING } from "./environment.ts";
+import { ENV, extismKernel, isCallable, linkedEnvironment } from "./kernel.ts";
+import { type LinkPlan, MAIN, type NamedModule, buildStubs, planLinks } from "./link.ts";
 
 const PAGE = 65_536;
+
+/** The binary of one module of a plugin. */
+export interface ModuleSource {
+  /** `main` for the one whose functions can be called. */
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** What compiling needs to know of a plugin. */
+export interface CompileOptions {
+  readonly plugin: string;
+  readonly limits: ResolvedLimits;
+  readonly hostFunctions: HostFunctions;
+  /** Let modules use the garbage-collected heap; only in a process of their own. */
+  readonly gc?: "allow" | "refuse";
+}
 
 /**
  * Compiles a plugin for the Extism interface.
  *
  * @throws MortiseError what `instrument` throws, and MORTISE_WASM_INVALID, MORTISE_MISSING_IMPORT, MORTISE_IMPORT_TYPE,
- *   MORTISE_INITIAL_MEMORY or MORTISE_INITIAL_TABLE
+ *   MORTISE_LINK_CYCLE, MORTISE_TOO_MANY_MEMORIES, MORTISE_INITIAL_MEMORY or MORTISE_INITIAL_TABLE
  */
-export async function compileExtism(bytes: Uint8Array, plugin: string, limits: ResolvedLimits, hostFunctions: HostFunctions): Promise<CompiledGuest> {
+export async function compileExtism(sources: readonly ModuleSource[], options: CompileOptions): Promise<CompiledGuest> {
   try {
-    return await compile(bytes, plugin, limits, hostFunctions);
+    return await compile(sources, options);
   } catch (error) {
     if (!isMortiseError(error)) throw error;
     // Reading and rewriting know the module alone.
-    throw new MortiseError(error.code, { ...error.details, plugin }, error.cause);
+    throw new MortiseError(error.code, { ...error.details, plugin: options.plugin }, error.cause);
   }
 }
 
-async function compile(bytes: Uint8Array, plugin: string, limits: ResolvedLimits, hostFunctions: HostFunctions): Promise<CompiledGuest> {
+async function compile(sources: readonly ModuleSource[], options: CompileOptions): Promise<CompiledGuest> {
+  const { plugin, limits } = options;
+  const several = sources.length > 1;
+  const read = sources.map(({ name, bytes }) => ({
+    name,
+    module: readModule(bytes, several ? `module "${name}" of plugin "${plugin}"` : `plugin "${plugin}"`),
+  }));
+  const plan = planLinks(plugin, read);
+  const linked = new Set(plan.order.length > 1 ? plan.order.map(({ name }) => name) : []);
+  for (const { module } of plan.order) checkImports(module, plugin, options.hostFunctions, linked);
+  const { initialPages, initialEntries } = checkSizes(plan, plugin, limits);
+  const modules: CompiledModule[] = [];
+  for (const [index, item] of plan.order.entries()) modules.push(await compileModule(item, linked.size === 0 ? "" : `m${index}`, linked, options));
+  const main = modules.find(({ name }) => name === MAIN);
+  if (main === undefined) throw new RangeError("no main module"); // sources have one
+  return {
+    main,
+    modules,
+    stubs: await compileStubs(plan),
+    entries: callableExports(main, linked.size > 0 || modules.length > 1),
+    initialPages,
+    initialEntries,
+    links: plan.links,
+  };
+}
+
+/** Sums over all modules, each memory and table counted where it is made. */
+function checkSizes({ order }: LinkPlan, plugin: string, limits: ResolvedLimits): { readonly initialPages: number; readonly initialEntries: number } {
+  const memories = order.flatMap(({ module }) => definedIn(module, "memory", module.memories));
+  const tables = order.flatMap(({ module }) => definedIn(module, "table", module.tables));
+  const initialPages = sum(memories) + 1;
+  const initialEntries = sum(tables);
   const source = `plugin "${plugin}"`;
-  const module = readModule(bytes, source);
-  checkImports(module, plugin, hostFunctions);
-  const initialPages = sum(module.memories) + 1;
-  const initialEntries = sum(module.tables);
+  if (memories.length > limits.memories)
+    throw new MortiseError("MORTISE_TOO_MANY_MEMORIES", { source, count: memories.length, limit: limits.memories });
+  if (tables.length > limits.tables) throw new MortiseError("MORTISE_TOO_MANY_TABLES", { source, count: tables.length, limit: limits.tables });
   if (initialPages * PAGE > limits.memoryBytes) {
     throw new MortiseError("MORTISE_INITIAL_MEMORY", { plugin, found: initialPages * PAGE, limit: limits.memoryBytes });
   }
   if (initialEntries > limits.tableEntries)
     throw new MortiseError("MORTISE_INITIAL_TABLE", { plugin, found: initialEntries, limit: limits.tableEntries });
-  const { bytes: rewritten, ...instrumented } = instrumentModule(module, {
-    environment: extismKernel,
+  return { initialPages, initialEntries };
+}
+
+function definedIn<T>(module: ParsedModule, kind: "memory" | "table", items: readonly T[]): readonly T[] {
+  return items.slice(module.imports.filter((item) => item.kind === kind).length);
+}
+
+function sum(items: readonly { readonly minimum: number }[]): number {
+  return items.reduce((total, { minimum }) => total + minimum, 0);
+}
+
+async function compileModule(
+  { name, module }: NamedModule,
+  label: string,
+  linked: ReadonlySet<string>,
+  options: CompileOptions,
+): Promise<CompiledModule> {
+  const { limits, gc = "refuse" } = options;
+  const { bytes, ...instrumented } = instrumentModule(module, {
+    environment: name === MAIN ? extismKernel(linked) : linkedEnvironment(linked),
     keepCustomSections: false,
     functionBytes: limits.functionBytes,
     functionComplexity: limits.functionComplexity,
     memories: limits.memories,
     tables: limits.tables,
+    gc,
+    ...(label === "" ? {} : { label }),
   });
   try {
-    return { instrumented, module: await WebAssembly.compile(rewritten), initialPages, initialEntries };
+    return { name, instrumented, module: await WebAssembly.compile(bytes), label };
   } catch (error) {
-    throw new MortiseError("MORTISE_WASM_INVALID", { source, reason: engineReason(error) }, error);
+    throw new MortiseError("MORTISE_WASM_INVALID", { source: module.source, reason: engineReason(error) }, error);
   }
 }
 
-function sum(items: readonly { readonly minimum: number }[]): number {
-  return items.reduce((total, { minimum }) => total + minimum, 0);
+async function compileStubs({ links, stubTypes }: LinkPlan): Promise<LinkStubs | undefined> {
+  if (stubTypes.length === 0) return undefined;
+  const targets = links.filter(({ stub }) => stub !== undefined);
+  return { module: await WebAssembly.compile(buildStubs(stubTypes)), targets };
 }
 
 /** The engine's text without its prefix and without the offset, which is one in the rewritten module. */
@@ -63,57 +134,42 @@ function engineReason(error: unknown): string {
   return printable(text.replace(/^WebAssembly\.\w+\(\): /, "").replace(/ @\+\d+$/, ""));
 }
 
-/** Exports that can be called, by name. */
-export function callableExports(guest: RewrittenModule): Map<string, GuestEntry> {
-  const { module } = guest;
+/** What a plugin exports, for those who want to call it. */
+export function exportTable(module: ParsedModule): ExportTable {
+  const callable = new Map<string, string>();
+  const others = new Map<string, string>();
+  for (const { name, kind, index } of module.exports) {
+    if (kind !== "function") continue;
+    const own = index >= module.importedFunctions;
+    const type = functionTypeName(module.types[module.functionTypes[index] as number]);
+    if (own && isCallable(module, index)) callable.set(name, type);
+    else others.set(name, `${own ? "a function" : "an import"} of type ${type}`);
+  }
+  return { callable, others };
+}
+
+/** Exports of the main module that can be called, by name. */
+function callableExports({ instrumented }: CompiledModule, linked: boolean): Map<string, GuestEntry> {
+  const { module } = instrumented;
   const entries = new Map<string, GuestEntry>();
+  const waiting = linked ? undefined : instrumented.reaching(waitingImports(module));
   for (const { name, kind, index } of module.exports) {
     if (kind !== "function" || index < module.importedFunctions || !isCallable(module, index)) continue;
-    entries.set(name, { name, hidden: guest.hiddenName(`enter:call:${index}`), once: name === "_start" });
+    const waits = canSuspend && (waiting === undefined || waiting[index] === 1);
+    entries.set(name, { name, hidden: instrumented.hiddenName(`enter:call:${index}`), once: name === "_start", waits });
   }
   return entries;
 }
 
-function checkImports(module: ParsedModule, plugin: string, hostFunctions: HostFunctions): void {
-  const types = new Map<string, string>();
-  for (const item of module.imports) {
-    const missing = (hint: string): MortiseError =>
-      new MortiseError("MORTISE_MISSING_IMPORT", { plugin, kind: item.kind, module: item.module, name: item.name, hint });
-    if (item.kind !== "function") throw missing("; only functions can be imported");
-    const type = module.types[module.functionTypes[item.index] as number];
-    const found = functionTypeName(type);
-    const wrongType = (wanted: string): MortiseError =>
-      new MortiseError("MORTISE_IMPORT_TYPE", { plugin, module: item.module, name: item.name, found, wanted });
-    const key = JSON.stringify([item.module, item.name]);
-    const before = types.get(key);
-    if (before !== undefined && before !== found) throw wrongType(`${before}, as it is imported elsewhere in the module`);
-    types.set(key, found);
-    if (item.module === ENV) {
-      const wanted = environmentType(item.name);
-      if (wanted === undefined) throw missing(didYouMean(item.name, Object.keys(ENV_TYPES)) || "; it may need a newer version of Mortise");
-      if (functionTypeName(wanted) !== found) throw wrongType(functionTypeName(wanted));
-    } else if (item.module === WASI_MODULE) {
-      const wanted = wasiType(item.name);
-      if (wanted === undefined) throw missing(didYouMean(item.name, Object.keys(WASI_FUNCTIONS)));
-      const shown = `(${wanted.params.join(", ")}) -> ${wanted.results[0] ?? "()"}`;
-      if (shown !== found) throw wrongType(shown);
-    } else checkHostFunction(item, type, hostFunctions, missing, wrongType);
-  }
+/** Imports that may have to wait. A host function that is not declared `async` may return a promise all the same. */
+function waitingImports(module: ParsedModule): Set<number> {
+  const waiting = module.imports.filter(({ kind, module: space, name }) => {
+    if (kind !== "function") return false;
+    if (space === ENV) return WAITING.has(name);
+    return space === WASI_MODULE ? WASI_WAITING.has(name) : true;
+  });
+  return new Set(waiting.map(({ index }) => index));
 }
 
-function checkHostFunction(
-  item: ImportEntry,
-  type: TypeDefinition | undefined,
-  hostFunctions: HostFunctions,
-  missing: (hint: string) => MortiseError,
-  wrongType: (wanted: string) => MortiseError,
-): void {
-  const space = Object.hasOwn(hostFunctions, item.module) ? hostFunctions[item.module] : undefined;
-  if (space === undefined || !Object.hasOwn(space, item.name)) {
-    throw missing(
-      `; give it as hostFunctions["${printable(item.module)}"]["${printable(item.name)}"]${didYouMean(item.name, Object.keys(space ?? {}))}`,
-    );
-  }
-  const numbers = type?.kind === "function" && type.results.length <= 1 && [...type.params, ...type.results].every(({ code }) => code >= 0x7c);
-  if (!numbers) throw wrongType("a function over i32, i64, f32 and f64 with at most one result");
-}
+/** Functions of WASI that sleep, or read from what may have nothing to read yet. */
+const WASI_WAITING = new Set(["poll_oneoff", "fd_read"]);

@@ -2,7 +2,7 @@
 
 import { MortiseError, isMortiseError, printable } from "../../api/errors.ts";
 import type { ResolvedLimits } from "../../api/limits.ts";
-import type { RewrittenModule } from "../../wasm/instrument.ts";
+import type { CompiledModule } from "../guest.ts";
 import type { Meter, StopReason } from "../../wasm/meter.ts";
 import { functionLabel, readFunctionNames } from "../../wasm/names.ts";
 
@@ -10,6 +10,8 @@ import { functionLabel, readFunctionNames } from "../../wasm/names.ts";
 export interface GuestFrame {
   readonly function: string;
   readonly offset: number;
+  /** Name of the module, where a plugin has several. */
+  readonly module?: string;
 }
 
 /** What a failure is described with. */
@@ -18,7 +20,7 @@ export interface FailureContext {
   readonly function: string;
   readonly limits: ResolvedLimits;
   readonly timeoutMs: number;
-  readonly instrumented: RewrittenModule;
+  readonly modules: readonly CompiledModule[];
   readonly meter: Meter;
   /** Error that a host function left. */
   readonly hostFailure: unknown;
@@ -43,11 +45,11 @@ export function explainFailure(error: unknown, context: FailureContext): Mortise
   if (stopped === "host" && context.hostFailure !== undefined) return hostFailure(context.hostFailure, who);
   if (stopped !== undefined && stopped !== "host") {
     const limit = { fuel: limits.fuel, timeout: context.timeoutMs, memory: limits.memoryBytes, table: limits.tableEntries, stack: 0 }[stopped];
-    return new MortiseError(STOP_CODES[stopped], { ...who, limit, trace: guestTrace(error, context.instrumented) });
+    return new MortiseError(STOP_CODES[stopped], { ...who, limit, trace: guestTrace(error, context.modules) });
   }
-  if (isStackOverflow(error)) return new MortiseError("MORTISE_STACK_OVERFLOW", { ...who, trace: guestTrace(error, context.instrumented) });
+  if (isStackOverflow(error)) return new MortiseError("MORTISE_STACK_OVERFLOW", { ...who, trace: guestTrace(error, context.modules) });
   if (error instanceof WebAssembly.RuntimeError) {
-    return new MortiseError("MORTISE_TRAP", { ...who, reason: error.message, trace: guestTrace(error, context.instrumented) });
+    return new MortiseError("MORTISE_TRAP", { ...who, reason: error.message, trace: guestTrace(error, context.modules) });
   }
   if (error instanceof WebAssembly.Exception) return new MortiseError("MORTISE_UNCAUGHT_EXCEPTION", who);
   if (isMortiseError(error)) return error;
@@ -64,23 +66,27 @@ export function isStackOverflow(error: unknown): boolean {
   return error instanceof RangeError && error.message.startsWith("Maximum call stack size exceeded");
 }
 
-const FRAME = /wasm-function\[(\d+)\]:0x([0-9a-f]+)/g;
+const FRAME = /wasm:\/\/wasm\/(?:([^\s:]*)-)?[0-9a-f]+:wasm-function\[(\d+)\]:0x([0-9a-f]+)/g;
 const MAX_FRAMES = 32;
 
 /**
- * The guest's frames, innermost first. The rewritten module carries no names, so that the text of the stack cannot be
- * forged by them; injected functions are left out.
+ * The guest's frames, innermost first. The rewritten modules carry no names but their own, so that the text of the stack
+ * cannot be forged by them; injected functions are left out.
  */
-export function guestTrace(error: unknown, instrumented: RewrittenModule): GuestFrame[] {
+export function guestTrace(error: unknown, modules: readonly CompiledModule[]): GuestFrame[] {
   const stack = error instanceof Error ? error.stack : undefined;
   if (stack === undefined) return [];
-  const { module } = instrumented;
-  const names = readFunctionNames(module);
   const frames: GuestFrame[] = [];
-  for (const [, index, offset] of stack.matchAll(FRAME)) {
-    const original = instrumented.originalOffset(Number(index), Number.parseInt(offset ?? "0", 16));
-    if (original === undefined) continue;
-    frames.push({ function: functionLabel(module, names, Number(index)), offset: original });
+  for (const [, label = "", index, offset] of stack.matchAll(FRAME)) {
+    const found = modules.find((module) => module.label === label);
+    const original = found?.instrumented.originalOffset(Number(index), Number.parseInt(offset ?? "0", 16));
+    if (found === undefined || original === undefined) continue;
+    const { module } = found.instrumented;
+    frames.push({
+      function: functionLabel(module, readFunctionNames(module), Number(index)),
+      offset: original,
+      ...(label === "" ? {} : { module: found.name }),
+    });
     if (frames.length === MAX_FRAMES) break;
   }
   return frames;

@@ -76,6 +76,27 @@ export const ENV_TYPES: Readonly<Record<string, readonly [params: readonly Numbe
   get_log_level: [[], ["i32"]],
 };
 
+const KERNEL_FUNCTIONS: Readonly<Record<string, true>> = {
+  alloc: true,
+  free: true,
+  length: true,
+  length_unsafe: true,
+  load_u8: true,
+  load_u64: true,
+  store_u8: true,
+  store_u64: true,
+  input_offset: true,
+  input_length: true,
+  input_load_u8: true,
+  input_load_u64: true,
+  output_set: true,
+  output_offset: true,
+  output_length: true,
+  error_set: true,
+  error_get: true,
+  memory_bytes: true,
+};
+
 /** Exports that a call may name, by function index: no parameters, and nothing or an i32 as result. */
 export function isCallable(module: ParsedModule, functionIndex: number): boolean {
   const type = module.types[module.functionTypes[functionIndex] as number];
@@ -84,14 +105,41 @@ export function isCallable(module: ParsedModule, functionIndex: number): boolean
   return result === undefined || result.code === 0x7f;
 }
 
-/** The environment that the rewriter builds into an Extism guest. */
-export const extismKernel: GuestEnvironment = {
-  install(injection, module) {
-    const kernel = new Kernel(injection, module);
-    kernel.defineEntries();
-    return (moduleName, name) => (moduleName === ENV ? kernel.standIn(name) : undefined);
-  },
-};
+/**
+ * The environment that the rewriter builds into an Extism guest.
+ *
+ * @param linked names of modules whose functions are called as they are; they reach the kernel through hidden exports
+ */
+export function extismKernel(linked: ReadonlySet<string>): GuestEnvironment {
+  return {
+    install(injection, module) {
+      const kernel = new Kernel(injection, module);
+      kernel.defineEntries();
+      if (linked.size > 0) kernel.share();
+      return (item) => (item.module === ENV ? kernel.standIn(item.name) : linked.has(item.module) ? direct(item.index) : undefined);
+    },
+  };
+}
+
+/** The environment of a module that is linked to the one with the kernel. */
+export function linkedEnvironment(linked: ReadonlySet<string>): GuestEnvironment {
+  return {
+    install: () => (item) => {
+      if (item.module === ENV && isKernelFunction(item.name)) return { target: item.index, cost: 24, leaf: true };
+      return linked.has(item.module) ? direct(item.index) : undefined;
+    },
+  };
+}
+
+/** A function of another instrumented module: it charges for itself, and nothing of the host lies between. */
+function direct(index: number): ImportedCall {
+  return { target: index, cost: 4 };
+}
+
+/** True for a function of the environment that works inside the guest. */
+export function isKernelFunction(name: string): boolean {
+  return Object.hasOwn(KERNEL_FUNCTIONS, name);
+}
 
 class Kernel {
   readonly #injection: Injection;
@@ -135,6 +183,11 @@ class Kernel {
     this.#zero = this.#defineZero();
     this.#functions = this.#defineFunctions();
     this.#defineHostSide();
+  }
+
+  /** Exports every function under a hidden name, for modules that are linked to this one. */
+  share(): void {
+    for (const [name, { target }] of Object.entries(this.#functions)) this.#injection.hide(`enter:env:${name}`, 0, target);
   }
 
   /** The stand-in for a function of `extism:host/env`, or undefined for one that JavaScript provides. */
@@ -203,9 +256,17 @@ class Kernel {
       code.get(PAGES).globalGet(pagesLeft).op("i32.gt_u").get(NEED).i64(MAX_BLOCK).op("i64.gt_u", "i32.or").if();
       code.get(EXACT).i64(15).op("i64.add").i64(-16).op("i64.and").set(NEED);
       needPages();
-      code.get(PAGES).globalGet(pagesLeft).op("i32.gt_u").if();
-      code.globalGet(this.#hostSide).if().i32(0).op("return", "end");
-      this.#injection.stop(code, STOP.memory).op("end", "end");
+      this.#injection.need(
+        code,
+        () => code.get(PAGES),
+        pagesLeft,
+        "pages",
+        () => {
+          code.globalGet(this.#hostSide).if().i32(0).op("return", "end");
+          this.#injection.stop(code, STOP.memory);
+        },
+      );
+      code.op("end");
       code.get(PAGES).if();
       code.get(PAGES).memoryGrow(memory).i32(-1).op("i32.eq").if().i32(0).op("return", "end");
       code.globalGet(pagesLeft).get(PAGES).op("i32.sub").globalSet(pagesLeft);

@@ -1,0 +1,144 @@
+// Puts a plugin together: reads its modules, builds what it may reach, and says where it runs.
+
+import { compileExtism, exportTable } from "../abi/extism/compile.ts";
+import type { GuestHttp, PluginState } from "../abi/guest.ts";
+import { MortiseError, isMortiseError } from "../api/errors.ts";
+import { type Limits, resolveLimits } from "../api/limits.ts";
+import { localRunners } from "../host/local-runner.ts";
+import { type PluginOptions, type ResolvedOptions, resolveOptions } from "../host/options.ts";
+import { Plugin } from "../host/plugin.ts";
+import type { RunnerFactory } from "../host/runner.ts";
+import type { ManifestSource, ResolvedManifest } from "../manifest/manifest.ts";
+import { readManifest } from "../manifest/read-manifest.ts";
+import { createFetchService } from "../services/http/fetch-service.ts";
+import { createHttpService } from "../services/http/http-service.ts";
+import { readHttpRequest } from "../services/http/request-json.ts";
+import { type PathGrant, resolveWasi } from "../wasi/options.ts";
+import { readModule } from "../wasm/module-reader.ts";
+
+/**
+ * Loads a plugin: reads, checks, rewrites and compiles its modules, and makes a first instance, all under limits. What a
+ * manifest says of limits, hosts, folders and configuration holds where `options` say nothing.
+ *
+ * @param source path, URL, bytes or manifest; docs/manifest.md has every form
+ * @throws MortiseError when the source cannot be read, a module is broken or refused, an import is missing, or the
+ *   initialisation fails; docs/errors.md lists the codes
+ */
+export async function loadPlugin(source: ManifestSource, options: PluginOptions = {}): Promise<Plugin> {
+  const asked = resolveOptions(options);
+  const manifest = await readManifest(source, { maxBytes: asked.limits.moduleBytes, signal: options.signal });
+  return assemblePlugin(manifest, options);
+}
+
+/** {@link loadPlugin} for a manifest that was read already. */
+export async function assemblePlugin(manifest: ResolvedManifest, options: PluginOptions): Promise<Plugin> {
+  const { isolation, ...resolved } = resolveOptions({ ...options, limits: mergeLimits(manifest, options.limits) });
+  const name = options.name ?? manifest.name;
+  const paths = options.permissions?.paths ?? grantsOf(manifest);
+  const http = createHttp(name, manifest, options);
+  const state: PluginState = {
+    name,
+    limits: resolved.limits,
+    config: new Map([...Object.entries(manifest.config), ...resolved.config]),
+    variables: new Map(),
+    variableBytes: 0,
+    logger: resolved.logger,
+    logLevel: resolved.logLevel,
+    hostFunctions: resolved.hostFunctions,
+    http: http?.guest,
+    wasi: resolveWasi(options.wasi, paths),
+    clock: resolved.clock,
+    droppedLogs: 0,
+  };
+  const release = (): void => {
+    state.wasi.close();
+    http?.close();
+  };
+  try {
+    const made = isolation === "inline" ? await inline(manifest, state) : await remote(manifest, state, isolation, resolved, options, paths);
+    return await Plugin.create({ state, ...made, pool: resolved.pool, isolation, release });
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+type Made = { readonly exports: ReturnType<typeof exportTable>; readonly runners: RunnerFactory };
+
+async function inline(manifest: ResolvedManifest, state: PluginState): Promise<Made> {
+  const guest = await compileExtism(manifest.modules, { plugin: state.name, limits: state.limits, hostFunctions: state.hostFunctions });
+  return { exports: exportTable(guest.main.instrumented.module), runners: localRunners(guest, state) };
+}
+
+async function remote(
+  { modules }: ResolvedManifest,
+  state: PluginState,
+  isolation: "thread" | "process",
+  { pool }: Omit<ResolvedOptions, "isolation">,
+  { wasi }: PluginOptions,
+  paths: Readonly<Record<string, PathGrant>> | undefined,
+): Promise<Made> {
+  const main = modules.find(({ name }) => name === "main");
+  if (main === undefined) throw new RangeError("no main module"); // manifests have one
+  // Most plugins run in this thread: the rest is loaded when it is needed.
+  const { createRemoteRunners } = await import("../isolation/remote-runner.ts");
+  const runners = createRemoteRunners(
+    isolation,
+    { state, modules, http: state.http, ...(wasi === undefined ? {} : { wasi }), ...(paths === undefined ? {} : { paths }) },
+    { maxInstances: pool.maxInstances },
+  );
+  return { exports: exportTable(readMain(main.bytes, state.name)), runners };
+}
+
+function readMain(bytes: Uint8Array, plugin: string): ReturnType<typeof readModule> {
+  try {
+    return readModule(bytes, `plugin "${plugin}"`);
+  } catch (error) {
+    throw isMortiseError(error) ? new MortiseError(error.code, { ...error.details, plugin }, error.cause) : error;
+  }
+}
+
+/** Limits of the options, then those of the manifest. */
+function mergeLimits({ memory, timeoutMs }: ResolvedManifest, limits: Limits = {}): Limits {
+  const { memoryBytes, varBytes, timeoutMs: asked, ...others } = limits;
+  const merged = {
+    memoryBytes: memoryBytes ?? (memory.maxPages === undefined ? undefined : memory.maxPages * 65_536),
+    varBytes: varBytes ?? memory.maxVarBytes,
+    timeoutMs: asked ?? timeoutMs,
+  };
+  return resolveLimits({ ...others, ...Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== undefined)) });
+}
+
+function grantsOf({ allowedPaths }: ResolvedManifest): Readonly<Record<string, PathGrant>> | undefined {
+  if (allowedPaths.length === 0) return undefined;
+  return Object.fromEntries(
+    allowedPaths.map(({ hostPath, guestPath, readOnly }) => [hostPath, { guest: guestPath, access: readOnly ? "read-only" : "read-write" } as const]),
+  );
+}
+
+function createHttp(
+  plugin: string,
+  { allowedHosts, memory }: ResolvedManifest,
+  { permissions, http = {} }: PluginOptions,
+): { readonly guest: GuestHttp; readonly close: () => void } | undefined {
+  const hosts = permissions?.hosts ?? allowedHosts;
+  const { responseHeaders = true, fetch, ca, ...rest } = http;
+  const limits = { maxResponseBytes: memory.maxHttpResponseBytes, ...rest };
+  const defined = Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
+  const service =
+    fetch === undefined
+      ? createHttpService({ ...defined, hosts, ...(ca === undefined ? {} : { ca }) })
+      : createFetchService({ ...defined, hosts, fetch });
+  if (hosts.length === 0) {
+    // The options were checked; without hosts there is no HTTP.
+    service.close();
+    return undefined;
+  }
+  return {
+    guest: {
+      request: async (json, body, call) => service.request({ ...readHttpRequest(json, call), body }, call),
+      showsHeaders: responseHeaders,
+    },
+    close: () => service.close(),
+  };
+}

@@ -1,0 +1,40 @@
+// Collects a body of unknown length, within a limit.
+
+/** Bytes of the first buffer: a stated length is not believed before the bytes are there. */
+const FIRST_BYTES = 64 << 10;
+/** A body in more pieces than this, of fewer bytes each on average, is an attack: each piece costs about two microseconds. */
+const MANY_PIECES = 16_384;
+const SMALL_BYTES = 32;
+
+/** One body; see {@link BodyBuffer.add}. */
+export class BodyBuffer {
+  readonly #maxBytes: number;
+  #bytes: Uint8Array<ArrayBuffer>;
+  #length = 0;
+  #pieces = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+    this.#bytes = new Uint8Array(Math.min(FIRST_BYTES, maxBytes));
+  }
+
+  /** Copies a piece, so that the buffer which it is a part of can go. Says why it may not, if it may not. */
+  add(piece: Uint8Array): "ok" | "too large" | "too many pieces" {
+    const length = this.#length + piece.length;
+    if (length > this.#maxBytes) return "too large";
+    if (++this.#pieces > MANY_PIECES && length < this.#pieces * SMALL_BYTES) return "too many pieces";
+    if (length > this.#bytes.length) {
+      const grown = new Uint8Array(Math.min(Math.max(length, this.#bytes.length * 2), this.#maxBytes));
+      grown.set(this.#bytes.subarray(0, this.#length));
+      this.#bytes = grown;
+    }
+    this.#bytes.set(piece, this.#length);
+    this.#length = length;
+    return "ok";
+  }
+
+  /** The body. The buffer is not used after that. */
+  take(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.#bytes.buffer.transfer(this.#length));
+  }
+}
