@@ -12,7 +12,7 @@ export interface HostCallRecord {
   readonly owner: object;
   /** The host function that the plugin was called from. */
   readonly outer: HostCallRecord | undefined;
-  /** The guest waits for the function's promise. */
+  /** The guest waits for the function's promise now. */
   suspended: boolean;
   /** Refuses calls that were made by the function and wait for an instance of the same plugin. */
   nested: (() => void)[] | undefined;
@@ -44,6 +44,11 @@ export function suspendHostCall(record: HostCallRecord): void {
   const nested = record.nested;
   record.nested = undefined;
   for (const refuse of nested ?? []) refuse();
+}
+
+/** The guest no longer waits: what the host function started and left behind may call the plugin like anybody else. */
+export function resumeHostCall(record: HostCallRecord): void {
+  record.suspended = false;
 }
 
 /**

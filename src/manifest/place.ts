@@ -25,7 +25,7 @@ const SHOWN_CHARS = 80;
 /** The error for a manifest that is wrong at a place; `reason` follows the place's name. */
 export function faultAt(origin: Origin, place: Place, reason: string): MortiseError {
   const name = placeName(place);
-  return manifestFault(origin.source, name === "" ? reason : `${name} ${reason}`, origin.locate?.(place), name);
+  return manifestFault(origin.source, `${name === "" ? "it" : name} ${reason}`, origin.locate?.(place), name);
 }
 
 /** The error for a manifest that is wrong, at a position if there is one. */

@@ -55,7 +55,7 @@ async function compile(sources: readonly ModuleSource[], options: CompileOptions
   }));
   const plan = planLinks(plugin, read);
   const linked = new Set(plan.order.length > 1 ? plan.order.map(({ name }) => name) : []);
-  for (const { module } of plan.order) checkImports(module, plugin, options.hostFunctions, linked);
+  for (const { name, module } of plan.order) checkImports(module, plugin, options.hostFunctions, othersThan(name, linked));
   const { initialPages, initialEntries } = checkSizes(plan, plugin, limits);
   const modules: CompiledModule[] = [];
   for (const [index, item] of plan.order.entries()) modules.push(await compileModule(item, linked.size === 0 ? "" : `m${index}`, linked, options));
@@ -70,6 +70,11 @@ async function compile(sources: readonly ModuleSource[], options: CompileOptions
     initialEntries,
     links: plan.links,
   };
+}
+
+/** A module cannot import from itself: its own name is that of host functions. */
+function othersThan(name: string, linked: ReadonlySet<string>): ReadonlySet<string> {
+  return new Set([...linked].filter((other) => other !== name));
 }
 
 /** Sums over all modules, each memory and table counted where it is made. */
@@ -105,8 +110,9 @@ async function compileModule(
   options: CompileOptions,
 ): Promise<CompiledModule> {
   const { limits, gc = "refuse" } = options;
+  const others = othersThan(name, linked);
   const { bytes, ...instrumented } = instrumentModule(module, {
-    environment: name === MAIN ? extismKernel(linked) : linkedEnvironment(linked),
+    environment: name === MAIN ? extismKernel(others) : linkedEnvironment(others),
     keepCustomSections: false,
     functionBytes: limits.functionBytes,
     functionComplexity: limits.functionComplexity,

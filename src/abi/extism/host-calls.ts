@@ -5,7 +5,7 @@ import { MortiseError, printable } from "../../api/errors.ts";
 import type { Meter } from "../../wasm/meter.ts";
 import { type TypeDefinition, type ValueType, valueTypeName } from "../../wasm/module-reader.ts";
 import { canSuspend } from "../../wasm/host-functions.ts";
-import { runHostCall, suspendHostCall } from "../call-chain.ts";
+import { type HostCallRecord, resumeHostCall, runHostCall, suspendHostCall } from "../call-chain.ts";
 import type { CallContext, HostFunction, HostValue, PluginState } from "../guest.ts";
 import { HostCallContext } from "./call-context.ts";
 import { isStackOverflow } from "./guest-failure.ts";
@@ -22,7 +22,6 @@ type Finish = (value: unknown) => HostValue | undefined;
 const I64 = 0x7e;
 const scratch = new DataView(new ArrayBuffer(8));
 const nothing = (): void => {};
-const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
 
 /** The host's side of one instance's imports. */
 export class HostCalls {
@@ -36,6 +35,8 @@ export class HostCalls {
   readonly #access: (calls: HostCalls) => ConstructorParameters<typeof HostCallContext>[0];
   #callContext: HostCallContext | undefined;
   #controller: AbortController | undefined;
+  /** The host function that the guest waits for. */
+  #awaited: HostCallRecord | undefined;
 
   constructor(state: PluginState, meter: Meter, access: (calls: HostCalls) => ConstructorParameters<typeof HostCallContext>[0]) {
     this.#state = state;
@@ -51,11 +52,17 @@ export class HostCalls {
 
   /** Takes the instance away from whoever kept the context, and ends what still works for the call. */
   end(): void {
+    this.#resumed();
     if (this.#callContext === undefined && this.#controller === undefined) return;
     this.#callContext?.end();
     this.#callContext = undefined;
     this.#controller?.abort(this.failure);
     this.#controller = undefined;
+  }
+
+  #resumed(): void {
+    if (this.#awaited !== undefined) resumeHostCall(this.#awaited);
+    this.#awaited = undefined;
   }
 
   /** True if a built-in function that runs now may answer with a promise. */
@@ -75,7 +82,10 @@ export class HostCalls {
   /** A host function of the user's. */
   hostFunction(module: string, name: string, type: TypeDefinition | undefined, work: HostFunction): ImportedFunction {
     const wanted = resultType(type);
-    const asynchronous = work instanceof AsyncFunction;
+    // What it does after it has returned is known as its doing, which costs some; not for a function that was seen to
+    // answer without a promise, until it gives one.
+    let asynchronous = true;
+    let gavePromise = false;
     const call = work as (context: CallContext, ...values: HostValue[]) => unknown;
     const failed = (error: unknown): unknown => {
       if (isStackOverflow(error) || this.#callContext?.threw(error) === true) return error;
@@ -88,10 +98,14 @@ export class HostCalls {
       (...values) => {
         const context = (this.#callContext ??= new HostCallContext(this.#access(this), this.context));
         try {
-          return runHostCall(this.#state, asynchronous, (record) => {
+          return runHostCall(this.#state, asynchronous && this.mayWait, (record) => {
             const result = call(context, ...values);
-            if (!isThenable(result)) return result;
+            const waits = isThenable(result);
+            gavePromise ||= waits;
+            asynchronous = gavePromise;
+            if (!waits) return result;
             suspendHostCall(record);
+            this.#awaited = record;
             return Promise.resolve(result);
           });
         } catch (error) {
@@ -103,7 +117,7 @@ export class HostCalls {
     );
   }
 
-  #who(module: string, name: string): Record<string, string> {
+  #who(module: string, name: string): { plugin: string; function: string; module: string; name: string } {
     return { plugin: this.#state.name, function: this.function, module, name };
   }
 
@@ -127,6 +141,7 @@ export class HostCalls {
   #guard(wanted: ValueType | undefined, name: string, work: Work, finish: Finish, failed: (error: unknown) => unknown = same): ImportedFunction {
     const zero = wanted === undefined ? undefined : wanted.code === I64 ? 0n : 0;
     const settle = (value: unknown, rejected: boolean): bigint | undefined => {
+      this.#resumed();
       try {
         if (rejected) throw failed(value);
         return toBits(wanted, finish(value));
@@ -165,8 +180,10 @@ export class HostCalls {
   }
 
   #cannotWait(name: string): MortiseError {
-    const code = canSuspend ? "MORTISE_ASYNC_HOST_FUNCTION" : "MORTISE_NO_SUSPENSION";
-    return new MortiseError(code, { plugin: this.#state.name, function: this.function, name });
+    const { name: plugin } = this.#state;
+    return canSuspend
+      ? new MortiseError("MORTISE_ASYNC_HOST_FUNCTION", { plugin, function: this.function, name })
+      : new MortiseError("MORTISE_NO_SUSPENSION", { plugin, function: this.function, name });
   }
 
   /** Stops the guest because of what the host met on its behalf. */

@@ -244,7 +244,11 @@ export class ExtismInstance implements GuestInstance {
   // Made once for each instance: one call at a time uses them.
   readonly #returned = (returnCode: number): PluginOutput => {
     this.#calls.end();
-    return this.#finish(this.#entry as GuestEntry, returnCode);
+    try {
+      return this.#finish(this.#entry as GuestEntry, returnCode);
+    } finally {
+      this.#meter.forgetPromise();
+    }
   };
   readonly #stopped = (error: unknown): PluginOutput => {
     this.poisoned = true;
@@ -252,6 +256,7 @@ export class ExtismInstance implements GuestInstance {
       return this.#finish(this.#entry as GuestEntry, this.#afterStop(error));
     } finally {
       this.#calls.end();
+      this.#meter.forgetPromise();
     }
   };
 
@@ -304,6 +309,8 @@ export class ExtismInstance implements GuestInstance {
   stop(error: MortiseError): void {
     this.poisoned = true;
     this.#calls.keepFailure(error);
+    // At once, and not when the guest has ended: what the host function goes on to do is done for nobody.
+    this.#calls.end();
   }
 
   dispose(): void {

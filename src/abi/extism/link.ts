@@ -9,6 +9,7 @@ import { didYouMean } from "../../api/near-names.ts";
 import { CodeBuilder, leb, nameBytes } from "../../wasm/code-builder.ts";
 import { type EncodedType, encodeBody, encodeType } from "../../wasm/injection.ts";
 import { type ExportEntry, type ImportEntry, type ParsedModule, type TypeDefinition, functionTypeName } from "../../wasm/module-reader.ts";
+import { WASI_MODULE } from "../../wasi/functions.ts";
 import type { ModuleLink } from "../guest.ts";
 import { ENV, isKernelFunction } from "./kernel.ts";
 
@@ -33,9 +34,15 @@ export const MAIN = "main";
 /**
  * Finds the modules that `main` needs, and the order in which they can be instantiated.
  *
- * @throws MortiseError MORTISE_MISSING_IMPORT, MORTISE_IMPORT_TYPE or MORTISE_LINK_CYCLE
+ * @throws MortiseError MORTISE_MISSING_IMPORT, MORTISE_IMPORT_TYPE or MORTISE_LINK_CYCLE; MORTISE_MANIFEST_INVALID for a
+ *   module under a name of the host's
  */
 export function planLinks(plugin: string, modules: readonly NamedModule[]): LinkPlan {
+  for (const { name } of modules) {
+    if (name !== ENV && name !== WASI_MODULE) continue;
+    // It would take the place of what the host provides under that name, checks and charges included.
+    throw new MortiseError("MORTISE_MANIFEST_INVALID", { source: `plugin "${plugin}"`, at: "", reason: `a module cannot be named "${name}"` });
+  }
   const byName = new Map(modules.map((item) => [item.name, item]));
   const needed = neededModules(byName);
   const order = instantiationOrder(plugin, needed, byName);
@@ -46,7 +53,7 @@ export function planLinks(plugin: string, modules: readonly NamedModule[]): Link
     for (const item of module.imports) {
       const kernel = item.module === ENV && item.kind === "function" && isKernelFunction(item.name) && name !== MAIN;
       const provider = place.get(kernel ? MAIN : item.module);
-      if (provider === undefined) continue;
+      if (provider === undefined || (!kernel && item.module === name)) continue;
       if (!kernel) checkExport(plugin, module, item, order[provider] as NamedModule);
       let stub: number | undefined;
       if (provider >= importer) stub = stubTypes.push(module.types[module.functionTypes[item.index] as number] as TypeDefinition) - 1;
@@ -72,8 +79,10 @@ function neededModules(byName: ReadonlyMap<string, NamedModule>): NamedModule[] 
 function instantiationOrder(plugin: string, needed: readonly NamedModule[], byName: ReadonlyMap<string, NamedModule>): NamedModule[] {
   const left = new Set(needed);
   const order: NamedModule[] = [];
-  const missing = ({ module }: NamedModule, functions: boolean): number =>
-    module.imports.filter((item) => (item.kind === "function") === functions && left.has(byName.get(item.module) as NamedModule)).length;
+  const missing = ({ name, module }: NamedModule, functions: boolean): number =>
+    module.imports.filter(
+      (item) => (item.kind === "function") === functions && item.module !== name && left.has(byName.get(item.module) as NamedModule),
+    ).length;
   while (left.size > 0) {
     const ready = [...left].filter((item) => missing(item, false) === 0);
     if (ready.length === 0) throw new MortiseError("MORTISE_LINK_CYCLE", { plugin, names: [...left].map(({ name }) => `"${name}"`).join(", ") });

@@ -20,7 +20,7 @@ export class Gate {
   #wait(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const giveUp = (): void => {
-        
+        this.#waiting.delete(enter);
         reject(signal.reason as Error);
       };
       const enter = (): void => {
