@@ -20,6 +20,8 @@ const C = ["--target=wasm32-unknown-unknown", "-std=c17", "-Wall", "-Wextra", "-
 // A small stack keeps the plugins within one page of memory.
 const C_LINK = ["-Wl,--no-entry", "-Wl,-z,stack-size=16384"];
 const C_RELEASE = [...C, "-O3", ...C_LINK, "-Wl,--strip-all"];
+// Programs for WASI, with the C library that comes with the compiler.
+const C_PROGRAM = ["--target=wasm32-wasip1", "-std=c17", "-Wall", "-Wextra", "-Werror", "-Oz", "-Wl,--strip-all"];
 const RUST = ["--edition=2021", "-D", "warnings", "-C", "panic=abort", "-C", "lto=fat", "-C", "codegen-units=1"];
 const RUST_RELEASE = [...RUST, "-C", "strip=symbols", "-C", "link-arg=-zstack-size=32768"];
 const GO = ["-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="];
@@ -93,6 +95,13 @@ export const GUESTS: readonly Guest[] = [
     includes: [],
     flags: [...RUST, "-C", "strip=symbols", "-C", "opt-level=2"],
   },
+
+  // A program, not a plugin.
+  { name: "word_count.c", language: "c", includes: [], flags: C_PROGRAM },
+
+  // What a C library does with WASI: a program, and a plugin.
+  { name: "wasi_tour.c", language: "c", includes: [], flags: C_PROGRAM },
+  { name: "wasi_journal.c", language: "c", includes: ["extism.h", "text.h"], flags: [...C_PROGRAM, "-mexec-model=reactor"] },
 
   // For the host's tests; keeps its function names.
   {

@@ -1,9 +1,9 @@
-// The long test: every attack thousands of times, which must not leave memory behind, and a million cases of the
-// fuzzer. Writes docs/soak-results.md.
+// The long test: every attack thousands of times, which must not leave memory behind, a hundred thousand mixed calls over
+// all isolations, and a million cases of the fuzzer. Writes docs/soak-results.md.
 //
-//   npm run soak -- [--only NAME] [--quick] [--cases N]
+//   npm run soak -- [--only NAME] [--quick] [--cases N] [--calls N]
 //
-// --cases says how many cases the fuzzer gets; 0 leaves it out.
+// --cases says how many cases the fuzzer gets, --calls how many mixed calls there are; 0 leaves them out.
 
 import { execFile, spawnSync } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
@@ -12,6 +12,7 @@ import { parseArgs, promisify } from "node:util";
 
 import { type Attack, ATTACKS } from "../test/attacks/attacks.ts";
 import type { SoakReport } from "./soak-attack.ts";
+import type { MixedReport } from "./soak-calls.ts";
 
 const run = promisify(execFile);
 const MIB = 1 << 20;
@@ -28,6 +29,7 @@ const AT_A_TIME = 2;
 const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const CHILD = file("soak-attack.ts");
 const FUZZER = file("fuzz.ts");
+const MIXED = file("soak-calls.ts");
 const RESULTS = file("../docs/soak-results.md");
 
 interface Plan {
@@ -37,10 +39,11 @@ interface Plan {
   /** Seconds for one attack, beyond which repetitions are cut. */
   readonly maxSeconds: number;
   readonly fuzzCases: number;
+  readonly mixedCalls: number;
 }
 
-const FULL: Plan = { calls: [2000, 10_000], loads: [200, 1000], maxSeconds: 8, fuzzCases: 1_000_000 };
-const QUICK: Plan = { calls: [400, 1200], loads: [40, 120], maxSeconds: 4, fuzzCases: 10_000 };
+const FULL: Plan = { calls: [2000, 10_000], loads: [200, 1000], maxSeconds: 8, fuzzCases: 1_000_000, mixedCalls: 100_000 };
+const QUICK: Plan = { calls: [400, 1200], loads: [40, 120], maxSeconds: 4, fuzzCases: 10_000, mixedCalls: 5000 };
 
 interface Row {
   readonly name: string;
@@ -102,6 +105,46 @@ function fuzz(cases: number): FuzzResult {
   return { ok: status === 0, summary: [`Exit code ${String(status)}. Its last lines:`, "", "```", ...lines, "```"].join("\n") };
 }
 
+async function mix(calls: number): Promise<MixedReport> {
+  const { stdout } = await run(process.execPath, ["--conditions=source", "--expose-gc", MIXED, "--calls", String(calls)], { maxBuffer: 16 * MIB });
+  return JSON.parse(stdout) as MixedReport;
+}
+
+/** What mixed calls left behind or got wrong; nothing, if all is well. */
+function mixedFaults({ wrong, hanging, handles, before, after }: MixedReport): string[] {
+  const faults = [...wrong];
+  if (hanging > 0) faults.push(`${hanging} calls did not end`);
+  if (handles.length > 0) faults.push(`handles are left: ${handles.join(", ")}`);
+  for (const what of ["instances", "descriptors", "threads", "children"] as const) {
+    if (after[what] > before[what]) faults.push(`${what}: ${before[what]} before, ${after[what]} after`);
+  }
+  if (after.heapMib > before.heapMib + MAX_GROWTH / MIB) faults.push(`heap: ${before.heapMib} MiB before, ${after.heapMib} MiB after`);
+  return faults;
+}
+
+function mixedSection(report: MixedReport): string[] {
+  const listed = (counts: Readonly<Record<string, number>>): string =>
+    Object.entries(counts)
+      .toSorted(([, left], [, right]) => right - left)
+      .map(([what, times]) => `${what.replace("MORTISE_", "")} ${times.toLocaleString("en")}`)
+      .join(", ");
+  const faults = mixedFaults(report);
+  return [
+    "## Mixed calls",
+    "",
+    `${report.calls.toLocaleString("en")} calls in ${report.seconds.toFixed(0)} s, 64 at a time, on ${report.plugins} plugins, 8 at a time, with traps, loops, memory bombs, aborts,`,
+    `deadlines, and plugins that are closed in the middle of it all (seed ${report.seed}).`,
+    "",
+    `- Where: ${listed(report.isolations)}`,
+    `- Endings: ${listed(report.endings)}`,
+    `- Answers to the wrong caller: ${report.wrong.length}; calls that hang: ${report.hanging}`,
+    `- Instances, descriptors, threads, child processes before and after: ${(["instances", "descriptors", "threads", "children"] as const).map((what) => `${report.before[what]} and ${report.after[what]}`).join("; ")}`,
+    `- Heap ${report.before.heapMib} and ${report.after.heapMib} MiB, resident ${report.before.rssMib} and ${report.after.rssMib} MiB`,
+    `- Verdict: ${faults.length === 0 ? "**held**" : `**failed**: ${faults.join("; ")}`}`,
+    "",
+  ];
+}
+
 const mib = (bytes: number): string => (bytes / MIB).toFixed(2);
 
 function tableRow(row: Row): string {
@@ -121,10 +164,11 @@ function tableRow(row: Row): string {
   return `| ${cells.join(" | ")} |`;
 }
 
-function document(rows: readonly Row[], fuzzing: FuzzResult | undefined, quick: boolean): string {
+function document(rows: readonly Row[], fuzzing: FuzzResult | undefined, mixed: MixedReport | undefined, quick: boolean): string {
   const count = (verdict: Verdict): number => rows.filter((row) => verdictOf(row) === verdict).length;
   const repetitions = rows.reduce((sum, { report }) => sum + (report?.repetitions.at(-1) ?? 0), 0);
-  const passed = count("grew") + count("failed") === 0 && fuzzing?.ok !== false;
+  const mixedOk = mixed === undefined || mixedFaults(mixed).length === 0;
+  const passed = count("grew") + count("failed") === 0 && fuzzing?.ok !== false && mixedOk;
   return [
     "# Soak results",
     "",
@@ -140,9 +184,11 @@ function document(rows: readonly Row[], fuzzing: FuzzResult | undefined, quick: 
     `- Node: ${process.version} (V8 ${process.versions.v8}), ${process.platform} ${process.arch}`,
     `- Attacks: ${rows.length}, repeated ${repetitions.toLocaleString("en")} times in all${quick ? " (the quick form)" : ""}`,
     `- Held: ${count("held")}, levelled off: ${count("levelled off")}, grew: ${count("grew")}, failed: ${count("failed")}`,
+    `- Mixed calls: ${mixed === undefined ? "not run" : mixedOk ? "held" : "**failed**"}`,
     `- Fuzzer: ${fuzzing === undefined ? "not run" : fuzzing.ok ? "held" : "**failed**"}`,
     `- Verdict: ${passed ? "**passed**" : "**not passed**"}`,
     "",
+    ...(mixed === undefined ? [] : mixedSection(mixed)),
     "## Attacks",
     "",
     "| attack | repetitions at the measurements | endings | heap, MiB | RSS, MiB | s | verdict |",
@@ -171,13 +217,24 @@ async function soakAll(attacks: readonly Attack[], plan: Plan): Promise<Row[]> {
   return rows;
 }
 
-const { values } = parseArgs({ options: { only: { type: "string" }, quick: { type: "boolean", default: false }, cases: { type: "string" } } });
+const { values } = parseArgs({
+  options: { only: { type: "string" }, quick: { type: "boolean", default: false }, cases: { type: "string" }, calls: { type: "string" } },
+});
 const plan = values.quick ? QUICK : FULL;
 const attacks = chosen(values.only);
 const rows = await soakAll(attacks, plan);
 const cases = values.cases === undefined ? plan.fuzzCases : Number(values.cases);
 const fuzzing = values.only === undefined && cases > 0 ? fuzz(cases) : undefined;
 if (fuzzing !== undefined) console.log(fuzzing.summary);
+const calls = values.calls === undefined ? plan.mixedCalls : Number(values.calls);
+const mixed = values.only === undefined && calls > 0 ? await mix(calls) : undefined;
+if (mixed !== undefined) console.log(mixedSection(mixed).join("\n"));
 // Part of the attacks says nothing of the whole: the file stays as it is.
-if (values.only === undefined) writeFileSync(RESULTS, document(rows, fuzzing, values.quick));
-process.exitCode = rows.every((row) => ["held", "levelled off"].includes(verdictOf(row))) && fuzzing?.ok !== false && rows.length > 0 ? 0 : 1;
+if (values.only === undefined) writeFileSync(RESULTS, document(rows, fuzzing, mixed, values.quick));
+process.exitCode =
+  rows.every((row) => ["held", "levelled off"].includes(verdictOf(row))) &&
+  fuzzing?.ok !== false &&
+  rows.length > 0 &&
+  (mixed === undefined || mixedFaults(mixed).length === 0)
+    ? 0
+    : 1;

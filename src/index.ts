@@ -10,4 +10,5 @@ export type { CallOptions, CloseOptions, Isolation, Plugin, PluginInput, PluginS
 export type { PoolOptions, PoolStats } from "./host/pool.ts";
 export { loadPlugin } from "./loader/load-plugin.ts";
 export type { Manifest, ManifestMemory, ManifestModule, ManifestSource as PluginSource } from "./manifest/manifest.ts";
-export type { PathGrant, WasiOptions } from "./wasi/options.ts";
+export type { PathGrant, WasiClock, WasiOptions } from "./wasi/options.ts";
+export type { LiveInput } from "./wasi/streams.ts";

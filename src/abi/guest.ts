@@ -180,6 +180,8 @@ export interface GuestEntry {
   readonly hidden: string;
   /** True for `_start`: it leaves an instance that cannot be used again. */
   readonly once: boolean;
+  /** Its number among the plugin's entries. */
+  readonly index: number;
   /** It can come to call a function that may have to wait. */
   readonly waits: boolean;
 }

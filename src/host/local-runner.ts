@@ -10,13 +10,12 @@ import type { Runner, RunnerCall, RunnerFactory } from "./runner.ts";
 
 /** Makes instances of a compiled plugin in this thread. */
 export function localRunners(guest: CompiledGuest, state: PluginState): RunnerFactory {
-  /** Functions that were seen to hold the thread for longer than a slice of time. */
-  const slow = new Set<GuestEntry>();
+  const ways = new Map(Array.from(guest.entries, ([name, entry]): [string, Way] => [name, { entry, suspends: entry.waits }]));
   return {
     create(timeoutMs) {
       enterInstance(state.name);
       try {
-        return new LocalRunner(guest, ExtismInstance.create(guest, state, timeoutMs), slow);
+        return new LocalRunner(ways, ExtismInstance.create(guest, state, timeoutMs));
       } catch (error) {
         leaveInstance();
         throw error;
@@ -26,44 +25,50 @@ export function localRunners(guest: CompiledGuest, state: PluginState): RunnerFa
   };
 }
 
+/** How a function is called. */
+interface Way {
+  readonly entry: GuestEntry;
+  /** So that it can be suspended: it may have to wait, or was seen to hold the thread for longer than a slice of time. */
+  suspends: boolean;
+}
+
 /** Counts out the instances of plugins that nobody closed. */
 const dropped = new FinalizationRegistry<undefined>(() => leaveInstance());
 
 class LocalRunner implements Runner {
-  readonly #guest: CompiledGuest;
+  readonly #ways: ReadonlyMap<string, Way>;
   readonly #instance: GuestInstance;
-  readonly #slow: Set<GuestEntry>;
   #disposed = false;
 
-  constructor(guest: CompiledGuest, instance: GuestInstance, slow: Set<GuestEntry>) {
-    this.#guest = guest;
+  constructor(ways: ReadonlyMap<string, Way>, instance: GuestInstance) {
+    this.#ways = ways;
     this.#instance = instance;
-    this.#slow = slow;
     dropped.register(this, undefined, this);
   }
 
   call(call: RunnerCall): PluginOutput | Promise<PluginOutput> {
-    const entry = this.#entry(call);
-    if (!entry.waits && !this.#slow.has(entry)) return this.#callNow(entry, call);
-    return this.#instance.callSuspending(entry, call.input, call.context, call.timeoutMs, call.statedMs);
+    const way = this.#way(call);
+    if (!way.suspends) return this.#callNow(way, call);
+    return this.#instance.callSuspending(way.entry, call.input, call.context, call.timeoutMs, call.statedMs);
   }
 
   callSync(call: RunnerCall): PluginOutput {
-    return this.#callNow(this.#entry(call), call);
+    return this.#callNow(this.#way(call), call);
   }
 
-  #callNow(entry: GuestEntry, call: RunnerCall): PluginOutput {
+  #callNow(way: Way, call: RunnerCall): PluginOutput {
+    const instance = this.#instance;
     try {
-      return this.#instance.call(entry, call.input, call.context, call.timeoutMs, call.statedMs);
+      return instance.call(way.entry, call.input, call.context, call.timeoutMs, call.statedMs);
     } finally {
-      if (this.#instance.heldThread && canSuspend) this.#slow.add(entry);
+      if (instance.heldThread && canSuspend) way.suspends = true;
     }
   }
 
-  #entry({ entry }: RunnerCall): GuestEntry {
-    const found = this.#guest.entries.get(entry);
-    if (found === undefined) throw new RangeError(`no function ${entry}`); // the plugin has checked it
-    return found;
+  #way({ entry }: RunnerCall): Way {
+    const way = this.#ways.get(entry);
+    if (way === undefined) throw new RangeError(`no function ${entry}`); // the plugin has checked it
+    return way;
   }
 
   stop(error: MortiseError): void {

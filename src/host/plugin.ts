@@ -145,7 +145,8 @@ export class Plugin {
       if (!(result instanceof Promise)) return this.#succeeded(runner, result);
       if (signal !== undefined) {
         stop = () => runner.stop(new MortiseError("MORTISE_ABORTED", this.#who(fn), signal.reason));
-        signal.addEventListener("abort", stop);
+        if (signal.aborted) stop();
+        else signal.addEventListener("abort", stop);
       }
       return this.#succeeded(runner, await result);
     } catch (error) {
@@ -232,7 +233,7 @@ export class Plugin {
     try {
       for (let again = false; ; again = true) {
         const left = statedMs - (this.#state.clock() - began);
-        if (this.#pool.hasRoom && (again || !this.#pool.hasQueue)) return await this.#pool.make(fn, Math.min(left, this.#state.limits.initTimeoutMs));
+        if (again ? this.#pool.hasRoom : this.#pool.hasRoomForNewcomers) return await this.#pool.make(fn, Math.min(left, this.#state.limits.initTimeoutMs));
         await this.#pool.wait({ function: fn, timeoutMs: left, statedMs, signal }, again);
         const slot = this.#pool.takeWoken(fn);
         if (slot !== undefined) return slot;
@@ -252,10 +253,11 @@ export class Plugin {
 
   /** Gives a slot back that came too late to be of use. */
   #refuseLate(fn: string, slot: Slot, leftMs: number, statedMs: number, signal: AbortSignal | undefined): void {
-    if (leftMs > 0 && signal?.aborted !== true) return;
+    const ended = this.#pool.endedBy(fn);
+    if (ended === undefined && leftMs > 0 && signal?.aborted !== true) return;
     this.#pool.giveBack(slot, false);
     this.#refuseAborted(fn, signal);
-    throw this.#refuse(new MortiseError("MORTISE_TIMEOUT", { ...this.#who(fn), limit: statedMs }));
+    throw this.#refuse(ended ?? new MortiseError("MORTISE_TIMEOUT", { ...this.#who(fn), limit: statedMs }));
   }
 
   #refuseAborted(fn: string, signal: AbortSignal | undefined): void {

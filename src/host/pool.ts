@@ -38,6 +38,9 @@ export interface PoolStats {
   readonly waitedMs: number;
 }
 
+/** The longest that a timer takes; one for more would fire at once. */
+const MAX_TIMER_MS = 0x7fff_ffff;
+
 interface Waiter {
   readonly function: string;
   readonly wake: () => void;
@@ -83,6 +86,8 @@ export class RunnerPool {
   #waitedMs = 0;
   #peak = 0;
   #closed = false;
+  /** Makes the error for callers that come to their turn after the pool was closed with one. */
+  #ended: ((fn: string) => MortiseError) | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
   #drained: (() => void) | undefined;
 
@@ -115,6 +120,11 @@ export class RunnerPool {
   /** True if a runner may be made. */
   get hasRoom(): boolean {
     return this.#slots.size + this.#making < this.#options.maxInstances;
+  }
+
+  /** True if one may be made that nobody who came before waits for, or was woken for. */
+  get hasRoomForNewcomers(): boolean {
+    return this.#waiting.length === 0 && this.#slots.size + this.#making + Math.max(this.#woken - this.#idle.length, 0) < this.#options.maxInstances;
   }
 
   /** Makes a runner for a caller. */
@@ -175,6 +185,10 @@ export class RunnerPool {
   /** The slot of a caller that has waited; undefined if there is room for a new one, or somebody urgent was faster. */
   takeWoken(fn: string): Slot | undefined {
     this.#woken--;
+    if (this.#ended !== undefined) {
+      this.#settleClose();
+      throw this.#ended(fn);
+    }
     return this.takeIdle(fn, true);
   }
 
@@ -223,9 +237,9 @@ export class RunnerPool {
     });
   }
 
-  /** True if callers wait. */
-  get hasQueue(): boolean {
-    return this.#waiting.length > 0;
+  /** Why a caller that has a slot must not begin: the pool was closed with an error meanwhile. */
+  endedBy(fn: string): MortiseError | undefined {
+    return this.#ended?.(fn);
   }
 
   /** Takes a slot back after a call, and lets the next caller in. */
@@ -269,7 +283,7 @@ export class RunnerPool {
   // ---- idle instances
 
   #watchIdle(): void {
-    this.#idleTimer ??= setTimeout(() => this.#freeIdle(), this.#options.idleMs).unref();
+    this.#idleTimer ??= setTimeout(() => this.#freeIdle(), Math.min(this.#options.idleMs, MAX_TIMER_MS)).unref();
   }
 
   #freeIdle(): void {
@@ -329,6 +343,7 @@ export class RunnerPool {
     clearTimeout(this.#idleTimer);
     this.#idleTimer = undefined;
     if (error !== undefined) {
+      this.#ended = error;
       for (const waiter of this.#waiting.splice(0)) waiter.refuse(error(waiter.function));
       for (const { runner, running } of this.#slots) if (running !== undefined) runner.stop(error(running));
     }

@@ -11,6 +11,7 @@ import type { RunnerFactory } from "../host/runner.ts";
 import type { ManifestSource, ResolvedManifest } from "../manifest/manifest.ts";
 import { readManifest } from "../manifest/read-manifest.ts";
 import { createFetchService } from "../services/http/fetch-service.ts";
+import { readHostRules } from "../services/http/host-rules.ts";
 import { createHttpService } from "../services/http/http-service.ts";
 import { readHttpRequest } from "../services/http/request-json.ts";
 import { type PathGrant, resolveWasi } from "../wasi/options.ts";
@@ -35,26 +36,28 @@ export async function assemblePlugin(manifest: ResolvedManifest, options: Plugin
   const { isolation, ...resolved } = resolveOptions({ ...options, limits: mergeLimits(manifest, options.limits) });
   const name = options.name ?? manifest.name;
   const paths = options.permissions?.paths ?? grantsOf(manifest);
-  const http = createHttp(name, manifest, options);
-  const state: PluginState = {
-    name,
-    limits: resolved.limits,
-    config: new Map([...Object.entries(manifest.config), ...resolved.config]),
-    variables: new Map(),
-    variableBytes: 0,
-    logger: resolved.logger,
-    logLevel: resolved.logLevel,
-    hostFunctions: resolved.hostFunctions,
-    http: http?.guest,
-    wasi: resolveWasi(options.wasi, paths),
-    clock: resolved.clock,
-    droppedLogs: 0,
-  };
+  const http = createHttp(manifest, options);
+  let wasi: PluginState["wasi"] | undefined;
   const release = (): void => {
-    state.wasi.close();
+    wasi?.close();
     http?.close();
   };
   try {
+    wasi = resolveWasi(options.wasi, paths);
+    const state: PluginState = {
+      name,
+      limits: resolved.limits,
+      config: new Map([...Object.entries(manifest.config), ...resolved.config]),
+      variables: new Map(),
+      variableBytes: 0,
+      logger: resolved.logger,
+      logLevel: resolved.logLevel,
+      hostFunctions: resolved.hostFunctions,
+      http: http?.guest,
+      wasi,
+      clock: resolved.clock,
+      droppedLogs: 0,
+    };
     const made = isolation === "inline" ? await inline(manifest, state) : await remote(manifest, state, isolation, resolved, options, paths);
     return await Plugin.create({ state, ...made, pool: resolved.pool, isolation, release });
   } catch (error) {
@@ -116,13 +119,15 @@ function grantsOf({ allowedPaths }: ResolvedManifest): Readonly<Record<string, P
   );
 }
 
+/** HTTP for a plugin that was granted hosts; options are checked in any case. */
 function createHttp(
-  plugin: string,
   { allowedHosts, memory }: ResolvedManifest,
-  { permissions, http = {} }: PluginOptions,
+  { permissions, http }: PluginOptions,
 ): { readonly guest: GuestHttp; readonly close: () => void } | undefined {
   const hosts = permissions?.hosts ?? allowedHosts;
-  const { responseHeaders = true, fetch, ca, ...rest } = http;
+  if (hosts.length === 0 && http === undefined) return undefined;
+  readHostRules(hosts, permissions?.hosts === undefined ? "allowed_hosts" : "permissions.hosts");
+  const { responseHeaders = true, fetch, ca, ...rest } = http ?? {};
   const limits = { maxResponseBytes: memory.maxHttpResponseBytes, ...rest };
   const defined = Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
   const service =
@@ -130,7 +135,6 @@ function createHttp(
       ? createHttpService({ ...defined, hosts, ...(ca === undefined ? {} : { ca }) })
       : createFetchService({ ...defined, hosts, fetch });
   if (hosts.length === 0) {
-    // The options were checked; without hosts there is no HTTP.
     service.close();
     return undefined;
   }

@@ -41,7 +41,7 @@ export function encodeType(type: ValueType | NumberType): EncodedType {
   return out;
 }
 
-/** Keys of the hidden exports that every instrumented module has; "memory" and "start" only where there is one. */
+/** Keys of hidden exports. Every instrumented module has them, but "memory" and "start" where there is none, and "inHost" unless it is linked. */
 export type HiddenKey = "budget" | "reason" | "pagesLeft" | "entriesLeft" | "inHost" | "meter" | "ticks" | "start" | "memory";
 
 /**
@@ -98,7 +98,6 @@ export class Injection {
     this.hide("reason", 3, this.reason);
     this.hide("pagesLeft", 3, this.pagesLeft);
     this.hide("entriesLeft", 3, this.entriesLeft);
-    this.hide("inHost", 3, this.inHost);
     this.hide("meter", 3, this.meter);
     this.hide("ticks", 1, this.tickTable);
     this.refill = this.#defineRefill();

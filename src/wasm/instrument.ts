@@ -89,6 +89,8 @@ export function instrumentModule(module: ParsedModule, options: InstrumentOption
   enableBranchHints();
   const nonce = options.nonce ?? PROCESS_NONCE;
   const { scan, plan, injection, imported } = analyse(module, nonce, options.environment);
+  // Only where several modules make up a plugin does somebody else than its own kernel look at it.
+  if (options.label !== undefined) injection.hide("inHost", 3, injection.inHost);
   const [refusal] = refusals(module, scan, { ...DEFAULT_MODULE_LIMITS, ...definedLimits(options) });
   if (refusal !== undefined) throw refusal;
   const input: EmitInput = { module, scan, plan, injection, imported, keepCustomSections: options.keepCustomSections ?? true, label: options.label };

@@ -38,8 +38,21 @@ const MAX_GROW = 0x7fff_ffff;
 
 const LOWEST_BUDGET = -0x4000_0000;
 
+/** The longest that a timer takes; one for more would fire at once. */
+const MAX_TIMER_MS = 0x7fff_ffff;
+
+const nothing = (): void => {};
+
 /** The clock of meters that are given none. */
 export const now = (): number => performance.now();
+
+/** What a meter does when something it waits for happens. */
+interface Reactions {
+  readonly keepResume: (resume: (verdict: number) => void) => void;
+  readonly fulfilled: (value: unknown) => void;
+  readonly rejected: (reason: unknown) => void;
+  readonly goOn: () => void;
+}
 
 /** Makes the 64 bits of a result from what a promise gave; undefined after it has stopped the guest. */
 type Settle = (value: unknown, failed: boolean) => bigint | undefined;
@@ -50,7 +63,8 @@ class Port implements MeteredInstance {
   readonly pagesLeft: WebAssembly.Global<"i32">;
   readonly entriesLeft: WebAssembly.Global<"i32">;
   readonly reason: WebAssembly.Global<"i32">;
-  readonly inHost: WebAssembly.Global<"i32">;
+  /** Crossings into the host that have not come back; only of an instance that is linked. */
+  readonly inHost: WebAssembly.Global<"i32"> | undefined;
   readonly #meter: Meter;
 
   constructor(meter: Meter, instrumented: RewrittenModule, instance: WebAssembly.Instance) {
@@ -126,6 +140,7 @@ export class Meter implements Expiring {
   #resumeGuest: ((verdict: number) => void) | undefined;
   /** The instance that is suspended. */
   #suspendedPort: Port | undefined;
+  #reactions: Reactions | undefined;
   #pauseTimer: NodeJS.Timeout | undefined;
   #bits: bigint | undefined;
 
@@ -280,21 +295,28 @@ export class Meter implements Expiring {
     const awaited = this.#awaited;
     this.#awaited = undefined;
     this.#suspendedPort = port;
-    const suspension = new Promise<number>(this.#keepResume);
-    if (awaited === undefined) this.#pause();
-    else awaited.then(this.#fulfilled, this.#rejected);
+    const reactions = (this.#reactions ??= this.#makeReactions());
+    const suspension = new Promise<number>(reactions.keepResume);
+    if (awaited === undefined) this.#pause(reactions.goOn);
+    else awaited.then(reactions.fulfilled, reactions.rejected);
     if (this.#timeoutMs !== Number.POSITIVE_INFINITY) watch(this);
     return suspension;
   }
 
-  // Made once for each meter: what is waited for is waited for often. A promise that settles after the guest was stopped
-  // finds nobody suspended, and a guest that was stopped is never suspended again.
-  readonly #keepResume = (resume: (verdict: number) => void): void => {
-    this.#resumeGuest = resume;
-  };
-  readonly #fulfilled = (value: unknown): void => this.#settled(value, false);
-  readonly #rejected = (reason: unknown): void => this.#settled(reason, true);
-  readonly #goOn = (): void => this.#resume();
+  /**
+   * Made once for each meter that is ever suspended. A promise that settles after the guest was stopped finds nobody
+   * suspended, and a guest that was stopped is never suspended again.
+   */
+  #makeReactions(): Reactions {
+    return {
+      keepResume: (resume) => {
+        this.#resumeGuest = resume;
+      },
+      fulfilled: (value) => this.#settled(value, false),
+      rejected: (reason) => this.#settled(reason, true),
+      goOn: () => this.#resume(),
+    };
+  }
 
   #settled(value: unknown, failed: boolean): void {
     const settle = this.#settle;
@@ -305,10 +327,10 @@ export class Meter implements Expiring {
   }
 
   /** Lets others have the thread. */
-  #pause(): void {
+  #pause(goOn: () => void): void {
     const delay = (this.#lastTick - this.#sliceBegan) * (1 / this.#cpuShare - 1);
-    if (delay > 0) this.#pauseTimer = setTimeout(this.#goOn, delay);
-    else takeTurn(this.#goOn);
+    if (delay > 0) this.#pauseTimer = setTimeout(goOn, Math.min(delay, MAX_TIMER_MS));
+    else takeTurn(goOn);
   }
 
   #resume(): void {
@@ -393,10 +415,14 @@ export class Meter implements Expiring {
 
   /** Charges a host function's work to the guest. */
   charge(units: number): void {
-    const left = this.#budget.value - units;
+    // Which of several instances is at work is not known: the first that has as much pays.
+    const budget = this.#ports?.find((port) => port.budget.value >= units)?.budget ?? this.#budget;
+    const left = budget.value - units;
     // What a 32-bit counter cannot hold is added to what was granted: the sum stays right.
     if (left < LOWEST_BUDGET) this.#granted += LOWEST_BUDGET - left;
-    this.#budget.value = Math.max(left, LOWEST_BUDGET);
+    budget.value = Math.max(left, LOWEST_BUDGET);
+    // None has: whoever is at work must ask, or it would go on with its own while the debt of another grows.
+    if (left < 0 && this.#ports !== undefined) this.#exhaust();
   }
 
   /** Takes pages from what the memories may still grow by; false if there are not as many. */
@@ -410,8 +436,10 @@ export class Meter implements Expiring {
   /** Gives an instance what it lacks for growing by `count`, from the main instance; 0 if there is not as much. */
   more(port: Port, counter: "pagesLeft" | "entriesLeft", count: number): number {
     const left = this.#main[counter].value;
-    if (port === this.#main || count > left) return 0;
-    this.#main[counter].value = left - count;
+    // It may have something left of an earlier time: the engine refused to grow.
+    const missing = count - port[counter].value;
+    if (port === this.#main || missing > left) return 0;
+    this.#main[counter].value = left - missing;
     port[counter].value = count;
     return 1;
   }
@@ -423,9 +451,16 @@ export class Meter implements Expiring {
     return this.#growPages - left;
   }
 
-  /** True if a linked instance has lost count of its crossings: it caught what the full stack threw. */
+  /** True if the guest caught what the full stack threw: a linked instance lost count of its crossings, or did not wait where it had to. */
   get lostCount(): boolean {
-    return this.#ports?.some(({ inHost }) => inHost.value !== 0) === true;
+    return this.#awaited !== undefined || this.#waitAsked || this.#ports?.some(({ inHost }) => (inHost?.value ?? 0) !== 0) === true;
+  }
+
+  /** After a call: a promise that the guest did not come to wait for, since it was stopped, may fail unheard. */
+  forgetPromise(): void {
+    if (this.#awaited === undefined) return;
+    this.#awaited.then(nothing, nothing);
+    this.#awaited = undefined;
   }
 
   /** Units charged since `begin`. */

@@ -16,7 +16,7 @@ export class HostCallContext implements CallContext {
   readonly logLevel: LogLevel;
   readonly #function: string;
   /** Errors that came out of this context, as opposed to those of the host function's own work. */
-  readonly #own = new WeakSet();
+  #own: WeakSet<object> | undefined;
   #access: CallAccess | undefined;
 
   constructor(access: CallAccess, context: unknown) {
@@ -74,7 +74,7 @@ export class HostCallContext implements CallContext {
 
   /** True for an error that one of this context's methods threw. */
   threw(error: unknown): boolean {
-    return typeof error === "object" && error !== null && this.#own.has(error);
+    return typeof error === "object" && error !== null && this.#own?.has(error) === true;
   }
 
   #use<T>(work: (access: CallAccess) => T): T {
@@ -82,7 +82,7 @@ export class HostCallContext implements CallContext {
     try {
       return work(this.#access);
     } catch (error) {
-      if (isMortiseError(error)) this.#own.add(error);
+      if (isMortiseError(error)) (this.#own ??= new WeakSet()).add(error);
       throw error;
     }
   }

@@ -162,7 +162,7 @@ function callableExports({ instrumented }: CompiledModule, linked: boolean): Map
   for (const { name, kind, index } of module.exports) {
     if (kind !== "function" || index < module.importedFunctions || !isCallable(module, index)) continue;
     const waits = canSuspend && (waiting === undefined || waiting[index] === 1);
-    entries.set(name, { name, hidden: instrumented.hiddenName(`enter:call:${index}`), once: name === "_start", waits });
+    entries.set(name, { name, hidden: instrumented.hiddenName(`enter:call:${index}`), once: name === "_start", index: entries.size, waits });
   }
   return entries;
 }

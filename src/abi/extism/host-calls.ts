@@ -1,7 +1,7 @@
 // Calls from a guest into the host: what a function throws is kept from the guest, a promise suspends it, and results
 // are checked.
 
-import { MortiseError, printable } from "../../api/errors.ts";
+import { MortiseError, isMortiseError, printable } from "../../api/errors.ts";
 import type { Meter } from "../../wasm/meter.ts";
 import { type TypeDefinition, type ValueType, valueTypeName } from "../../wasm/module-reader.ts";
 import { canSuspend } from "../../wasm/host-functions.ts";
@@ -73,10 +73,26 @@ export class HostCalls {
     return (this.#controller ??= new AbortController()).signal;
   }
 
-  /** A function of the environment or of WASI. */
+  /** A function of the environment. */
   builtIn(type: TypeDefinition | undefined, name: string, work: Work): ImportedFunction {
-    const wanted = resultType(type);
-    return this.#guard(wanted, name, work, (value) => value as HostValue | undefined);
+    return this.#guard(resultType(type), name, work, (value) => value as HostValue | undefined);
+  }
+
+  /** A function of WASI; what the user's own streams throw comes out of it. */
+  wasi(type: TypeDefinition | undefined, module: string, name: string, work: Work): ImportedFunction {
+    const failed = (error: unknown): unknown => {
+      if (isMortiseError(error) || isStackOverflow(error) || error instanceof WebAssembly.RuntimeError) return error;
+      const reason = printable(error instanceof Error ? error.message : error);
+      return new MortiseError("MORTISE_HOST_FUNCTION", { ...this.#who(module, name), reason }, error);
+    };
+    const guarded: Work = (...values) => {
+      try {
+        return work(...values);
+      } catch (error) {
+        throw failed(error);
+      }
+    };
+    return this.#guard(resultType(type), name, guarded, (value) => value as HostValue | undefined, failed);
   }
 
   /** A host function of the user's. */
@@ -203,6 +219,7 @@ function resultType(type: TypeDefinition | undefined): ValueType | undefined {
 
 /** True for a promise, also of another library; reading `then` may itself fail. */
 function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if (value instanceof Promise) return true;
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }
 

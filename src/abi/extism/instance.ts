@@ -31,7 +31,7 @@ const lossy = new TextDecoder();
 const nothing = (): void => {};
 
 type EntryFunction = (inputLength: number, budget: number) => number;
-type SuspendingFunction = (inputLength: number, budget: number) => Promise<number>;
+type SuspendingFunction = (inputLength: number, budget: number) => Promise<PluginOutput>;
 
 /** A guest that was wired and initialised. Once poisoned it must be dropped. */
 export class ExtismInstance implements GuestInstance {
@@ -44,10 +44,8 @@ export class ExtismInstance implements GuestInstance {
   readonly #environment: Environment;
   readonly #exports: WebAssembly.Exports;
   readonly #wasis: Wasi[] = [];
-  readonly #entries = new Map<GuestEntry, EntryFunction>();
-  readonly #suspending = new Map<GuestEntry, SuspendingFunction>();
-  /** Function of the call that may be suspended. */
-  #entry: GuestEntry | undefined;
+  readonly #entries: (EntryFunction | undefined)[] = [];
+  readonly #suspending: (SuspendingFunction | undefined)[] = [];
   #timeoutMs: number;
   #exitCode: number | undefined;
   #fuelUsed = 0;
@@ -147,7 +145,7 @@ export class ExtismInstance implements GuestInstance {
     }
     if (module === WASI_MODULE) {
       const work = wasi?.functions[name];
-      return work === undefined ? nothing : this.#calls.builtIn(type, name, work);
+      return work === undefined ? nothing : this.#calls.wasi(type, module, name, work);
     }
     const space = this.#state.hostFunctions[module];
     // What another module provides takes this one's place.
@@ -213,7 +211,7 @@ export class ExtismInstance implements GuestInstance {
 
   call(entry: GuestEntry, input: string | Uint8Array | undefined, context: unknown, timeoutMs: number, statedMs: number): PluginOutput {
     const granted = this.#prepare(entry, input, context, timeoutMs, statedMs);
-    const run = this.#entries.get(entry) ?? this.#bind(entry);
+    const run = this.#entries[entry.index] ?? this.#bind(entry);
     let returnCode = 0;
     try {
       returnCode = run(this.#inputBytes, granted);
@@ -235,30 +233,29 @@ export class ExtismInstance implements GuestInstance {
     statedMs: number,
   ): Promise<PluginOutput> {
     const granted = this.#prepare(entry, input, context, timeoutMs, statedMs);
-    const run = this.#suspending.get(entry) ?? this.#bindSuspending(entry);
-    this.#entry = entry;
+    const run = this.#suspending[entry.index] ?? this.#bindSuspending(entry);
     this.#meter.suspendable = true;
-    return run(this.#inputBytes, granted).then(this.#returned, this.#stopped);
+    return run(this.#inputBytes, granted);
   }
 
-  // Made once for each instance: one call at a time uses them.
-  readonly #returned = (returnCode: number): PluginOutput => {
+  #returned(entry: GuestEntry, returnCode: number): PluginOutput {
     this.#calls.end();
     try {
-      return this.#finish(this.#entry as GuestEntry, returnCode);
+      return this.#finish(entry, returnCode);
     } finally {
       this.#meter.forgetPromise();
     }
-  };
-  readonly #stopped = (error: unknown): PluginOutput => {
+  }
+
+  #stopped(entry: GuestEntry, error: unknown): PluginOutput {
     this.poisoned = true;
     try {
-      return this.#finish(this.#entry as GuestEntry, this.#afterStop(error));
+      return this.#finish(entry, this.#afterStop(error));
     } finally {
       this.#calls.end();
       this.#meter.forgetPromise();
     }
-  };
+  }
 
   /** Puts everything in place for a call, and returns the fuel to begin with. */
   #prepare(entry: GuestEntry, input: string | Uint8Array | undefined, context: unknown, timeoutMs: number, statedMs: number): number {
@@ -279,13 +276,16 @@ export class ExtismInstance implements GuestInstance {
 
   #bind(entry: GuestEntry): EntryFunction {
     const run = this.#exports[entry.hidden] as EntryFunction;
-    this.#entries.set(entry, run);
+    this.#entries[entry.index] = run;
     return run;
   }
 
   #bindSuspending(entry: GuestEntry): SuspendingFunction {
-    const run = toPromising(this.#exports[entry.hidden] as EntryFunction);
-    this.#suspending.set(entry, run);
+    const enter = toPromising(this.#exports[entry.hidden] as EntryFunction);
+    const returned = (returnCode: number): PluginOutput => this.#returned(entry, returnCode);
+    const stopped = (error: unknown): PluginOutput => this.#stopped(entry, error);
+    const run: SuspendingFunction = (length, budget) => enter(length, budget).then(returned, stopped);
+    this.#suspending[entry.index] = run;
     return run;
   }
 

@@ -1,0 +1,107 @@
+// A mounted folder by itself: what it refuses even if something before it should fail to, or another program comes between.
+
+import assert from "node:assert/strict";
+import { linkSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import type { Entry } from "../../src/wasi/entry.ts";
+import { ERRNO } from "../../src/wasi/errno.ts";
+import { type HandleKind, linuxHandles, pathHandles } from "../../src/wasi/mount-handles.ts";
+import { openMount, mountRoot } from "../../src/wasi/mount.ts";
+import { ENTRY_BYTES } from "../../src/wasi/quota.ts";
+import { hostFolder } from "./host-folder.ts";
+
+const READ = { read: true, write: false, truncate: false };
+const WRITE = { read: true, write: true, truncate: false };
+const KINDS: Readonly<Record<string, HandleKind>> = process.platform === "linux" ? { linuxHandles, pathHandles } : { pathHandles };
+
+/** What is there by a name. */
+function find(root: Entry, name: string): Entry {
+  const entry = root.lookup(name);
+  assert.ok(entry !== undefined, name);
+  return entry;
+}
+
+for (const [kind, handles] of Object.entries(KINDS)) {
+  test(`openMount() with ${kind} changes nothing in a folder that is granted for reading`, () => {
+    using folder = hostFolder({ "file.txt": "kept", "folder/": "", other: "" });
+    const root = mountRoot(openMount(folder.path, handles, true, Number.POSITIVE_INFINITY));
+    const file = find(root, "file.txt");
+    const changes: Readonly<Record<string, () => unknown>> = {
+      open: () => file.open(WRITE),
+      truncate: () => file.open({ read: true, write: false, truncate: true }),
+      setTimes: () => file.setTimes({ accessedNs: 1n, modifiedNs: 1n }),
+      createFile: () => root.createFile("new", WRITE),
+      createFolder: () => root.createFolder("new"),
+      createLink: () => root.createLink("new", "file.txt"),
+      removeFile: () => root.removeFile("file.txt", file),
+      removeFolder: () => root.removeFolder("folder", find(root, "folder")),
+      rename: () => root.rename("file.txt", file, root, "new", undefined),
+    };
+    for (const [name, change] of Object.entries(changes)) assert.throws(change, { errno: ERRNO.rofs }, name);
+    assert.deepEqual(readdirSync(folder.path).toSorted(), ["file.txt", "folder", "other"]);
+    assert.equal(readFileSync(join(folder.path, "file.txt"), "utf8"), "kept");
+  });
+
+  test(`createFile() with ${kind} creates nothing through a link that came between`, () => {
+    using folder = hostFolder({ "link.txt": { link: "../made.txt" }, "here.txt": { link: "file.txt" }, "file.txt": "kept" });
+    const root = mountRoot(openMount(folder.path, handles, false, Number.POSITIVE_INFINITY));
+    for (const name of ["link.txt", "here.txt", "file.txt"]) assert.throws(() => root.createFile(name, WRITE), { code: "EEXIST" });
+    assert.deepEqual(readdirSync(folder.outside), ["granted"]);
+  });
+
+  test(`open() with ${kind} opens what was looked up, or nothing`, () => {
+    using folder = hostFolder({ "../secret.txt": "secret", "file.txt": "first", "second.txt": "second", "third.txt": "third" });
+    const root = mountRoot(openMount(folder.path, handles, false, Number.POSITIVE_INFINITY));
+    const path = join(folder.path, "file.txt");
+    const swaps = [
+      () => renameSync(join(folder.path, "second.txt"), path),
+      () => {
+        rmSync(path);
+        symlinkSync("../secret.txt", path);
+      },
+      () => {
+        rmSync(path);
+        linkSync(join(folder.outside, "secret.txt"), path);
+      },
+    ];
+    for (const swap of swaps) {
+      writeFileSync(join(folder.path, "fresh"), "first");
+      renameSync(join(folder.path, "fresh"), path);
+      const entry = find(root, "file.txt");
+      swap();
+      let found = "nothing";
+      try {
+        const target = new Uint8Array(16);
+        found = Buffer.from(target.subarray(0, entry.open(READ).read(target, 0, 16, 0))).toString();
+      } catch {
+        // Also a fine answer.
+      }
+      assert.equal(found, handles === linuxHandles ? "first" : "nothing");
+      entry.close();
+    }
+  });
+
+  test(`rename() with ${kind} gives nothing back where both names are of one file`, () => {
+    using folder = hostFolder();
+    const mount = openMount(folder.path, handles, false, Number.POSITIVE_INFINITY);
+    const root = mountRoot(mount);
+    root.createFile("a", WRITE).close();
+    // As on file systems for which "a" and "A" are one name.
+    root.rename("a", find(root, "a"), root, "A", find(root, "a"));
+    assert.equal(mount.quota.usedBytes, ENTRY_BYTES);
+    root.removeFile("A", find(root, "A"));
+    assert.equal(mount.quota.usedBytes, 0);
+  });
+}
+
+test("pathHandles.open() opens no file whose folder has become a link to another that has the same file", () => {
+  using folder = hostFolder({ "../outside/file.txt": "same", "inside/": "" });
+  linkSync(join(folder.outside, "outside", "file.txt"), join(folder.path, "inside", "file.txt"));
+  const root = mountRoot(openMount(folder.path, pathHandles, false, 0));
+  const file = find(find(root, "inside"), "file.txt");
+  rmSync(join(folder.path, "inside"), { recursive: true });
+  symlinkSync("../outside", join(folder.path, "inside"));
+  assert.throws(() => file.open(READ), { errno: ERRNO.stale });
+});
