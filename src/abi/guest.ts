@@ -153,6 +153,8 @@ export interface GuestInstance {
   ): Promise<PluginOutput>;
   /** Ends the running call with an error: at once if it is suspended, else as soon as the guest gets control back. */
   stop(error: MortiseError): void;
+  /** A memory, table or global that the main module exports by this name. */
+  exportedValue(name: string): ExportedValue | undefined;
   /** Closes what it holds open. */
   dispose(): void;
   /** The last call held the thread for longer than a slice of time. */
@@ -164,6 +166,9 @@ export interface GuestInstance {
   /** Bytes of all memories. */
   readonly memoryBytes: number;
 }
+
+/** What a module exports besides functions. */
+export type ExportedValue = WebAssembly.Memory | WebAssembly.Table | WebAssembly.Global;
 
 /** Functions that a plugin exports. */
 export interface ExportTable {

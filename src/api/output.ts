@@ -9,8 +9,11 @@ export class PluginOutput {
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #plugin: string;
   readonly #function: string;
+  /** False if the plugin set none; then it is empty. */
+  readonly isSet: boolean;
 
-  constructor(bytes: Uint8Array<ArrayBuffer>, plugin: string, fn: string) {
+  constructor(bytes: Uint8Array<ArrayBuffer>, plugin: string, fn: string, isSet: boolean = true) {
+    this.isSet = isSet;
     this.#bytes = bytes;
     this.#plugin = plugin;
     this.#function = fn;

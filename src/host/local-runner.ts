@@ -1,6 +1,6 @@
 // Runs a plugin's functions in this thread.
 
-import type { CompiledGuest, GuestEntry, GuestInstance, PluginState } from "../abi/guest.ts";
+import type { CompiledGuest, ExportedValue, GuestEntry, GuestInstance, PluginState } from "../abi/guest.ts";
 import { ExtismInstance } from "../abi/extism/instance.ts";
 import type { MortiseError } from "../api/errors.ts";
 import type { PluginOutput } from "../api/output.ts";
@@ -89,6 +89,10 @@ class LocalRunner implements Runner {
 
   get memoryBytes(): number {
     return this.#instance.memoryBytes;
+  }
+
+  exportedValue(name: string): ExportedValue | undefined {
+    return this.#instance.exportedValue(name);
   }
 
   dispose(): void {

@@ -1,6 +1,7 @@
 // Options of loadPlugin: what a user gives, checked once and completed.
 
 import { printable } from "../api/errors.ts";
+import type { HttpService } from "../api/http.ts";
 import { now } from "../wasm/meter.ts";
 import { type Limits, type ResolvedLimits, invalidOption, resolveLimits } from "../api/limits.ts";
 import { type AbiName, type HostFunctions, LOG_LEVELS, type LogLevel, type Logger } from "../abi/guest.ts";
@@ -20,6 +21,8 @@ export interface Permissions {
 export interface HttpSettings {
   /** Lets guests see the headers of responses. @default true */
   readonly responseHeaders?: boolean;
+  /** Performs the requests in place of what `permissions.hosts` and these settings would make; closed with the plugin. */
+  readonly service?: HttpService;
   /** Carries the requests instead of node:http; then addresses cannot be checked. @default none */
   readonly fetch?: (url: string, init: RequestInit) => Promise<Response>;
   /** Allows `http:` as well as `https:`. @default true */

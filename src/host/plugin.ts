@@ -1,6 +1,6 @@
 // A loaded plugin: checks calls, hands them to an instance, and keeps count.
 
-import type { AbiName, ExportTable, PluginState } from "../abi/guest.ts";
+import type { AbiName, ExportTable, ExportedValue, PluginState } from "../abi/guest.ts";
 import { isStackOverflow } from "../abi/extism/guest-failure.ts";
 import { type ErrorCode, MortiseError, isMortiseError, printable } from "../api/errors.ts";
 import { invalidOption } from "../api/limits.ts";
@@ -189,6 +189,20 @@ export class Plugin {
     }
   }
 
+  /** Forgets the plugin's variables. */
+  clearVariables(): void {
+    this.#state.variables.clear();
+    this.#state.variableBytes = 0;
+  }
+
+  /**
+   * A memory, table or global that the plugin's present instance exports; undefined for any other name, functions
+   * among them, and for a plugin that runs elsewhere. What the host writes there is the host's responsibility.
+   */
+  exportedValue(name: string): ExportedValue | undefined {
+    return this.#pool.exportedValue(name);
+  }
+
   /** Counters since the plugin was loaded. */
   stats(): PluginStats {
     return {
@@ -233,7 +247,8 @@ export class Plugin {
     try {
       for (let again = false; ; again = true) {
         const left = statedMs - (this.#state.clock() - began);
-        if (again ? this.#pool.hasRoom : this.#pool.hasRoomForNewcomers) return await this.#pool.make(fn, Math.min(left, this.#state.limits.initTimeoutMs));
+        if (again ? this.#pool.hasRoom : this.#pool.hasRoomForNewcomers)
+          return await this.#pool.make(fn, Math.min(left, this.#state.limits.initTimeoutMs));
         await this.#pool.wait({ function: fn, timeoutMs: left, statedMs, signal }, again);
         const slot = this.#pool.takeWoken(fn);
         if (slot !== undefined) return slot;

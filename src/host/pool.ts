@@ -3,6 +3,7 @@
 // Callers that wait are woken in order. A caller that is woken begins in a microtask of its own; meanwhile its runner
 // stays in sight, but newcomers who would wait do not take it. A nested call never waits for what its own caller holds.
 
+import type { ExportedValue } from "../abi/guest.ts";
 import { MortiseError } from "../api/errors.ts";
 import { waitsForItself } from "../abi/call-chain.ts";
 import { type Expiring, forget, watch } from "../wasm/deadlines.ts";
@@ -314,6 +315,12 @@ export class RunnerPool {
       peak = Math.max(peak, runner.memoryBytes);
     }
     return { bytes, peak };
+  }
+
+  /** A memory, table or global that the first instance exports, where that can be had. */
+  exportedValue(name: string): ExportedValue | undefined {
+    const [slot] = this.#slots;
+    return slot?.runner.exportedValue?.(name);
   }
 
   stats(): PoolStats {

@@ -1,5 +1,6 @@
 // Where a plugin's functions run: in this thread, in a worker thread or in a process of their own.
 
+import type { ExportedValue } from "../abi/guest.ts";
 import type { MortiseError } from "../api/errors.ts";
 import type { PluginOutput } from "../api/output.ts";
 
@@ -30,6 +31,8 @@ export interface Runner {
   readonly fuelUsed: number;
   readonly inputBytes: number;
   readonly memoryBytes: number;
+  /** A memory, table or global that the plugin exports, where that can be had. */
+  exportedValue?(name: string): ExportedValue | undefined;
   /** Frees it; never leaves a handle, timer or message port behind. */
   dispose(): void;
 }

@@ -3,6 +3,7 @@
 import { compileExtism, exportTable } from "../abi/extism/compile.ts";
 import type { GuestHttp, PluginState } from "../abi/guest.ts";
 import { MortiseError, isMortiseError } from "../api/errors.ts";
+import type { HttpService } from "../api/http.ts";
 import { type Limits, resolveLimits } from "../api/limits.ts";
 import { localRunners } from "../host/local-runner.ts";
 import { type PluginOptions, type ResolvedOptions, resolveOptions } from "../host/options.ts";
@@ -125,6 +126,7 @@ function createHttp(
   { permissions, http }: PluginOptions,
 ): { readonly guest: GuestHttp; readonly close: () => void } | undefined {
   const hosts = permissions?.hosts ?? allowedHosts;
+  if (http?.service !== undefined) return httpOf(http.service, http.responseHeaders);
   if (hosts.length === 0 && http === undefined) return undefined;
   readHostRules(hosts, permissions?.hosts === undefined ? "allowed_hosts" : "permissions.hosts");
   const { responseHeaders = true, fetch, ca, ...rest } = http ?? {};
@@ -138,11 +140,12 @@ function createHttp(
     service.close();
     return undefined;
   }
+  return httpOf(service, responseHeaders);
+}
+
+function httpOf(service: HttpService, showsHeaders: boolean = true): { readonly guest: GuestHttp; readonly close: () => void } {
   return {
-    guest: {
-      request: async (json, body, call) => service.request({ ...readHttpRequest(json, call), body }, call),
-      showsHeaders: responseHeaders,
-    },
+    guest: { request: async (json, body, call) => service.request({ ...readHttpRequest(json, call), body }, call), showsHeaders },
     close: () => service.close(),
   };
 }

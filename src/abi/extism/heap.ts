@@ -104,6 +104,11 @@ export class ExtismHeap {
     }
   }
 
+  /** Whether the guest set an output, if only an empty one. */
+  get outputSet(): boolean {
+    return this.control[CONTROL.outputSet >> 2] !== 0;
+  }
+
   /**
    * A copy of what the guest set as its output.
    *

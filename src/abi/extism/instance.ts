@@ -10,6 +10,7 @@ import { type Wasi, createWasi } from "../../wasi/wasi.ts";
 import {
   type CompiledGuest,
   type CompiledModule,
+  type ExportedValue,
   type GuestEntry,
   type GuestInstance,
   type HostFunction,
@@ -303,7 +304,7 @@ export class ExtismInstance implements GuestInstance {
     if ((control[CONTROL.error >> 2] as number) !== 0 || (control[(CONTROL.error >> 2) + 1] as number) !== 0) throw this.#guestError(returnCode);
     if (entry.once) this.poisoned = true;
     if (returnCode !== 0) throw new MortiseError("MORTISE_RETURN_CODE", { plugin: name, function: entry.name, returnCode });
-    return new PluginOutput(heap.readOutput(), name, entry.name);
+    return new PluginOutput(heap.readOutput(), name, entry.name, heap.outputSet);
   }
 
   stop(error: MortiseError): void {
@@ -319,6 +320,12 @@ export class ExtismInstance implements GuestInstance {
 
   get heldThread(): boolean {
     return this.#meter.heldThread;
+  }
+
+  exportedValue(name: string): ExportedValue | undefined {
+    const { module } = this.#guest.main.instrumented;
+    const exported = module.exports.some((item) => item.name === name && item.kind !== "function");
+    return exported ? (this.#exports[name] as ExportedValue) : undefined;
   }
 
   get inputBytes(): number {

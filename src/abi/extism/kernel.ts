@@ -28,7 +28,7 @@ export const ENV = "extism:host/env";
 export const BASE = 256;
 
 /** Byte offsets of the control words; 64-bit words hold what the guest gave, unchecked. */
-export const CONTROL = { outputOffset: 0, outputLength: 8, error: 16, errorLength: 24, budget: 28, heapEnd: 32 } as const;
+export const CONTROL = { outputOffset: 0, outputLength: 8, error: 16, errorLength: 24, budget: 28, heapEnd: 32, outputSet: 36 } as const;
 
 const FREE_HEADS = 64;
 const FREE_HEADS_END = 192;
@@ -477,7 +477,16 @@ class Kernel {
       input_length: simple("input_length", 2, (code) => code.globalGet(this.#input1)),
       input_offset: simple("input_offset", 4, (code) => code.i64(BASE).i64(0).globalGet(this.#input1).op("i64.eqz", "i32.eqz", "select")),
       output_set: simple("output_set", 4, (code) =>
-        code.i32(0).get(0).access("i64.store", memory, CONTROL.outputOffset).i32(0).get(1).access("i64.store", memory, CONTROL.outputLength),
+        code
+          .i32(0)
+          .get(0)
+          .access("i64.store", memory, CONTROL.outputOffset)
+          .i32(0)
+          .get(1)
+          .access("i64.store", memory, CONTROL.outputLength)
+          .i32(0)
+          .i32(1)
+          .access("i32.store", memory, CONTROL.outputSet),
       ),
       output_offset: simple("output_offset", 2, (code) => code.i32(0).access("i64.load", memory, CONTROL.outputOffset)),
       output_length: simple("output_length", 2, (code) => code.i32(0).access("i64.load", memory, CONTROL.outputLength)),
@@ -529,6 +538,7 @@ class Kernel {
         if (word === CONTROL.errorLength) code.i32(0).i32(0).access("i32.store", memory, word);
         else code.i32(0).i64(0).access("i64.store", memory, word);
       }
+      code.i32(0).i32(0).access("i32.store", memory, CONTROL.outputSet);
       code.i64(0).globalSet(this.#limit1).i64(0).globalSet(this.#limit8);
       code.get(LENGTH).op("i64.extend_i32_u").globalSet(this.#input1);
       code.i64(0).globalSet(this.#input8);
