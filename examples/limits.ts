@@ -25,4 +25,5 @@ for (const [fn, input] of [
 }
 
 const { calls, failures, errors, instances } = plugin.stats();
-console.log({ calls, failures, errors, instances });
+const { created, discarded } = instances;
+console.log({ calls, failures, errors, instances: { created, discarded } });

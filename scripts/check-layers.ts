@@ -18,7 +18,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   manifest: ["api"],
   loader: ["api", "wasm", "wasi", "abi", "host", "services", "manifest", "isolation"],
   extism: ["api", "wasm", "wasi", "abi", "host", "services", "manifest", "loader"],
-  cli: ["api", "wasm", "wasi", "abi", "host"],
+  cli: ["api", "wasm", "wasi", "abi", "host", "manifest", "loader"],
 };
 /** Layers without a runtime dependency. */
 const CORE = new Set(["api", "wasm", "wasi", "abi", "host", "isolation"]);

@@ -24,6 +24,8 @@ export interface HttpCall {
   readonly function: string;
   /** Milliseconds that are left of the call. */
   readonly timeoutMs: number;
+  /** Milliseconds that the call had in all, for messages. @default timeoutMs */
+  readonly statedMs?: number;
   /** Ends the request when the call is over; a MortiseError as its reason becomes the request's error. */
   readonly signal: AbortSignal;
 }

@@ -25,21 +25,22 @@ const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** Prints an outcome. */
 export async function printOutcome(outcome: CallOutcome, flags: { readonly json?: boolean; readonly stats?: boolean }): Promise<void> {
   if (flags.json === true) {
-    await write(`${jsonText(toJson(outcome))}\n`);
+    await writeOut(`${jsonText(toJson(outcome))}\n`);
     return;
   }
   if (outcome.ok) await writeOutput(outcome.output);
   else printFailure(outcome.error, outcome.hint);
-  if (flags.stats === true && outcome.stats !== undefined) process.stderr.write(statsText(outcome.stats));
+  if (flags.stats === true && outcome.stats !== undefined) process.stderr.write(statsText(outcome.stats, "call"));
 }
 
 function toJson(outcome: CallOutcome): Record<string, unknown> {
-  const stats = outcome.stats === undefined ? {} : { stats: rounded(outcome.stats) };
+  const stats = outcome.stats === undefined ? {} : { stats: roundedStats(outcome.stats) };
   if (!outcome.ok) return { ok: false, error: outcome.error.toJSON(), ...stats };
   return { ok: true, ...outputJson(outcome.output), ...stats };
 }
 
-function outputJson(output: Uint8Array): { output: string } | { outputBase64: string } {
+/** Bytes for a JSON object: as text if they are UTF-8. */
+export function outputJson(output: Uint8Array): { output: string } | { outputBase64: string } {
   try {
     return { output: strict.decode(output) };
   } catch {
@@ -47,7 +48,8 @@ function outputJson(output: Uint8Array): { output: string } | { outputBase64: st
   }
 }
 
-function rounded(stats: CallStats): CallStats {
+/** Times in whole microseconds. */
+export function roundedStats(stats: CallStats): CallStats {
   return { ...stats, loadMs: toMicroseconds(stats.loadMs), callMs: toMicroseconds(stats.callMs) };
 }
 
@@ -55,9 +57,10 @@ function toMicroseconds(ms: number): number {
   return Number(ms.toFixed(3));
 }
 
-function statsText(stats: CallStats): string {
+/** What a call took, as lines for people. */
+export function statsText(stats: CallStats, verb: "call" | "run"): string {
   const rows = [
-    ["time", `${milliseconds(stats.callMs)} to call, ${milliseconds(stats.loadMs)} to load`],
+    ["time", `${milliseconds(stats.callMs)} to ${verb}, ${milliseconds(stats.loadMs)} to load`],
     ["fuel", `${count(stats.fuel)} units`],
     ["memory", bytes(stats.memoryBytes)],
   ];
@@ -68,11 +71,11 @@ function statsText(stats: CallStats): string {
 
 /** The bytes as they are; a terminal gets the newline that it needs. */
 async function writeOutput(output: Uint8Array): Promise<void> {
-  await write(output);
-  if (process.stdout.isTTY && output.length > 0 && output.at(-1) !== NEWLINE) await write("\n");
+  await writeOut(output);
+  if (process.stdout.isTTY && output.length > 0 && output.at(-1) !== NEWLINE) await writeOut("\n");
 }
 
 /** Waits until the data is written, or cannot be: what is wrong with stdout is reported where its errors arrive. */
-async function write(data: Uint8Array | string): Promise<void> {
+export async function writeOut(data: Uint8Array | string): Promise<void> {
   await new Promise<void>((resolve) => process.stdout.write(data, () => resolve()));
 }

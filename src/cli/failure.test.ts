@@ -1,18 +1,43 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { ERRORS, type ErrorCode, MortiseError } from "../index.ts";
-import { EXIT, exitCodeOf, toMortiseError } from "./failure.ts";
+import { ERRORS, type ErrorCode, type ErrorDetails, MortiseError } from "../index.ts";
+import { EXIT, exitCodeOf, hintOf, toMortiseError } from "./failure.ts";
 
 describe("exitCodeOf", () => {
   it("tells for every code whether plugin, command line or module is at fault", () => {
     const codes = Object.keys(ERRORS) as ErrorCode[];
     const byExit = Object.groupBy(codes, (code) => String(exitCodeOf(new MortiseError(code))));
     assert.deepEqual(byExit[EXIT.usage], ["MORTISE_INVALID_OPTION", "MORTISE_UNKNOWN_FUNCTION", "MORTISE_BAD_SIGNATURE", "MORTISE_USAGE"]);
-    // Everything that the table lists before a plugin is called, except for the option.
-    const loading = codes.slice(0, codes.indexOf("MORTISE_UNKNOWN_FUNCTION")).filter((code) => code !== "MORTISE_INVALID_OPTION");
+    // Everything that the table lists before a plugin is called, except for the option, and what can happen later as well.
+    const others: ReadonlySet<ErrorCode> = new Set(["MORTISE_INVALID_OPTION", "MORTISE_ISOLATION_LOST"] satisfies ErrorCode[]);
+    const loading = codes.slice(0, codes.indexOf("MORTISE_UNKNOWN_FUNCTION")).filter((code) => !others.has(code));
     assert.deepEqual(byExit[EXIT.unloadable], loading);
   });
+});
+
+describe("hintOf", () => {
+  const cases: readonly (readonly [code: ErrorCode, details: ErrorDetails, hint: string | undefined])[] = [
+    ["MORTISE_FUEL", {}, "--fuel gives it more"],
+    ["MORTISE_TRAP", {}, undefined],
+    ["MORTISE_USAGE", { hint: "did you mean --json?" }, "did you mean --json?"],
+    ["MORTISE_PERMISSION", { what: "an HTTP request" }, "mortise call --allow-host HOST grants it"],
+    ["MORTISE_PERMISSION", { what: "something else" }, undefined],
+    [
+      "MORTISE_HTTP_DENIED",
+      { reason: 'no entry covers it; the entry "a.example:81" in hosts would grant it' },
+      "mortise call --allow-host a.example:81 grants it",
+    ],
+    [
+      "MORTISE_HTTP_DENIED",
+      { reason: 'it is this machine; the entry "[::1]" in hosts would grant it' },
+      "mortise call --allow-host '[::1]' grants it",
+    ],
+    ["MORTISE_HTTP_DENIED", { reason: "it redirects from https: to http:" }, undefined],
+  ];
+  for (const [code, details, hint] of cases) {
+    it(`knows what to do about ${code} with ${JSON.stringify(details)}`, () => assert.equal(hintOf(new MortiseError(code, details)), hint));
+  }
 });
 
 describe("toMortiseError", () => {

@@ -1,6 +1,6 @@
 // What a failure looks like on the command line: one line, the guest's frames, a hint, and an exit code.
 
-import { ERRORS, type ErrorCode, MortiseError, isMortiseError } from "../index.ts";
+import { ERRORS, type ErrorCode, type ErrorDetails, MortiseError, isMortiseError } from "../index.ts";
 import { paint, visible } from "./terminal.ts";
 
 /** Exit codes; a process that Ctrl-C ends counts as 130 in a shell. */
@@ -26,23 +26,42 @@ const UNLOADABLE_CODES: ReadonlySet<ErrorCode> = new Set([
   "MORTISE_SOURCE_NOT_FOUND",
   "MORTISE_SOURCE_UNREADABLE",
   "MORTISE_MODULE_LIMIT",
+  "MORTISE_SOURCE_STATUS",
+  "MORTISE_SOURCE_TIMEOUT",
+  "MORTISE_SOURCE_ABORTED",
+  "MORTISE_MANIFEST_INVALID",
+  "MORTISE_DIGEST_MISMATCH",
   "MORTISE_MISSING_IMPORT",
   "MORTISE_IMPORT_TYPE",
+  "MORTISE_LINK_CYCLE",
   "MORTISE_INITIAL_MEMORY",
   "MORTISE_INITIAL_TABLE",
+  "MORTISE_BAD_MOUNT",
+  "MORTISE_INSTANCE_CAP",
   "MORTISE_INSTANCE_FAILED",
+  "MORTISE_WORKER_LIMIT",
 ] satisfies ErrorCode[]);
 
-/** What to do about a failure, where the command line has an answer. */
-const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
+/** What to do about a failure, where the command line has an answer; what a failure says of itself may decide. */
+const HINTS: Readonly<Partial<Record<ErrorCode, string | ((details: ErrorDetails) => string | undefined)>>> = {
   MORTISE_TIMEOUT: "--timeout-ms gives it more time",
   MORTISE_FUEL: "--fuel gives it more",
   MORTISE_MEMORY_LIMIT: "--memory-mb gives it more",
   MORTISE_INITIAL_MEMORY: "--memory-mb gives it more",
   MORTISE_INPUT_LIMIT: "--memory-mb gives it more",
   MORTISE_MISSING_IMPORT: "the command line provides no host functions; load this plugin from a program",
-  MORTISE_PERMISSION: "the command line grants none",
+  MORTISE_PERMISSION: ({ what }) => (what === "an HTTP request" ? "mortise call --allow-host HOST grants it" : undefined),
+  MORTISE_HTTP_DENIED: ({ reason }) => hostHint(String(reason)),
+  MORTISE_NO_SUSPENSION: "--isolation thread does without",
+  MORTISE_GC_HEAP: "--isolation process runs it where it can do no harm",
 };
+
+/** The entry that would grant a host, which the reason names. */
+function hostHint(reason: string): string | undefined {
+  const entry = /the entry "([^"]+)" in hosts/.exec(reason)?.[1];
+  if (entry === undefined) return undefined;
+  return `mortise call --allow-host ${/^[\w.:-]+$/.test(entry) ? entry : `'${entry}'`} grants it`;
+}
 
 /** The exit code that tells a script what kind of failure it was. */
 export function exitCodeOf(error: MortiseError): ExitCode {
@@ -69,10 +88,12 @@ export function printFailure(error: MortiseError, hint: string | undefined = hin
   process.stderr.write(`${lines.join("\n")}\n`);
 }
 
-function hintOf(error: MortiseError): string | undefined {
+/** What the command line can do about a failure. */
+export function hintOf(error: MortiseError): string | undefined {
   const { hint } = error.details;
   if (error.code === "MORTISE_USAGE" && typeof hint === "string") return hint;
-  return HINTS[error.code];
+  const found = HINTS[error.code];
+  return typeof found === "function" ? found(error.details) : found;
 }
 
 interface Frame {

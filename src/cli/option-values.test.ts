@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { parseConfig, parseMemory, parseWholeNumber } from "./option-values.ts";
+import { type FolderGrant, parseFolder, parseMemory, parsePair, parseWholeNumber } from "./option-values.ts";
 
 describe("parseWholeNumber", () => {
   it("takes whole numbers from 1 on", () => {
@@ -20,15 +20,46 @@ describe("parseMemory", () => {
   });
 });
 
-describe("parseConfig", () => {
+describe("parsePair", () => {
   it("adds keys, keeps further equals signs, and lets the last value count", () => {
-    assert.deepEqual(parseConfig("a=2", parseConfig("b==", parseConfig("a=1"))), { a: "2", b: "=" });
-    assert.deepEqual(parseConfig("empty="), { empty: "" });
+    assert.deepEqual(parsePair("a=2", parsePair("b==", parsePair("a=1"))), { a: "2", b: "=" });
+    assert.deepEqual(parsePair("empty="), { empty: "" });
   });
 
   it("takes names that objects have of their own", () => {
-    assert.deepEqual(Object.entries(parseConfig("__proto__=x")), [["__proto__", "x"]]);
+    assert.deepEqual(Object.entries(parsePair("__proto__=x")), [["__proto__", "x"]]);
   });
 
-  for (const text of ["", "a", "=a"]) it(`refuses "${text}"`, () => assert.throws(() => parseConfig(text), /KEY=VALUE/));
+  for (const text of ["", "a", "=a"]) it(`refuses "${text}"`, () => assert.throws(() => parsePair(text), /KEY=VALUE/));
+});
+
+describe("parseFolder", () => {
+  const cases: readonly (readonly [text: string, grant: FolderGrant])[] = [
+    ["docs:/docs", { host: "docs", guest: "/docs", readOnly: false }],
+    ["docs:/docs:ro", { host: "docs", guest: "/docs", readOnly: true }],
+    ["../a b:.", { host: "../a b", guest: ".", readOnly: false }],
+    ["C:\\data:/data", { host: "C:\\data", guest: "/data", readOnly: false }],
+    ["ro:/data:/data:ro", { host: "ro:/data", guest: "/data", readOnly: true }],
+  ];
+  for (const [text, grant] of cases) it(`reads "${text}"`, () => assert.deepEqual(parseFolder(text), [grant]));
+
+  for (const [text, problem] of [
+    ["", /HOST:GUEST/],
+    ["docs", /HOST:GUEST/],
+    ["docs:ro", /HOST:GUEST/],
+    [":/docs", /HOST:GUEST/],
+    ["docs:", /HOST:GUEST/],
+    ["docs::ro", /HOST:GUEST/],
+    ["docs:/a/../b", /must not contain '\.\.'/],
+    ["docs:..:ro", /must not contain '\.\.'/],
+  ] as const) {
+    it(`refuses "${text}"`, () => assert.throws(() => parseFolder(text), problem));
+  }
+
+  it("adds to the folders before, none of which may be the same here or there", () => {
+    const [first, second] = parseFolder("b:/b:ro", parseFolder("a:/a"));
+    assert.deepEqual([first?.host, second?.host], ["a", "b"]);
+    assert.throws(() => parseFolder("b:/a:ro", parseFolder("a:/a")), /guest path '\/a' is given twice/);
+    assert.throws(() => parseFolder("a:/b", parseFolder("a:/a")), /folder 'a' is given twice/);
+  });
 });

@@ -2,6 +2,13 @@
 
 import { InvalidArgumentError } from "commander";
 
+/** A folder that the command line grants. */
+export interface FolderGrant {
+  readonly host: string;
+  readonly guest: string;
+  readonly readOnly: boolean;
+}
+
 /** A whole number, 1 or more. */
 export function parseWholeNumber(text: string): number {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
@@ -16,9 +23,30 @@ export function parseMemory(text: string): number {
   return value;
 }
 
-/** Adds `key=value` to what earlier `--config` options gave; the last one for a key counts. */
-export function parseConfig(text: string, earlier: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+/** Adds `key=value` to what earlier options of the kind gave; the last one for a key counts. */
+export function parsePair(text: string, earlier: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
   const at = text.indexOf("=");
   if (at < 1) throw new InvalidArgumentError("It must be KEY=VALUE.");
   return Object.fromEntries([...Object.entries(earlier), [text.slice(0, at), text.slice(at + 1)]]);
+}
+
+/** Adds a text to what earlier options of the kind gave. */
+export function parseRepeated(text: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, text];
+}
+
+/** Adds `host:guest` or `host:guest:ro` to the folders that earlier options granted. */
+export function parseFolder(text: string, earlier: readonly FolderGrant[] = []): readonly FolderGrant[] {
+  const readOnly = text.endsWith(":ro");
+  const pair = readOnly ? text.slice(0, -":ro".length) : text;
+  // Folders of this machine may have a colon in their names, as drives do.
+  const at = pair.lastIndexOf(":");
+  const grant = { host: pair.slice(0, Math.max(at, 0)), guest: pair.slice(at + 1), readOnly };
+  if (grant.host === "" || grant.guest === "") throw new InvalidArgumentError("It must be HOST:GUEST or HOST:GUEST:ro.");
+  if (grant.guest.split("/").includes("..")) throw new InvalidArgumentError("The guest path must not contain '..'.");
+  for (const other of earlier) {
+    if (other.guest === grant.guest) throw new InvalidArgumentError(`The guest path '${grant.guest}' is given twice.`);
+    if (other.host === grant.host) throw new InvalidArgumentError(`The folder '${grant.host}' is given twice.`);
+  }
+  return [...earlier, grant];
 }

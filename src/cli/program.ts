@@ -7,7 +7,9 @@ import { Command, CommanderError, Option } from "commander";
 import { type CallFlags, LOG_CHOICES, callCommand } from "./call-command.ts";
 import { EXIT, usageError } from "./failure.ts";
 import { inspectCommand } from "./inspect-command.ts";
-import { parseConfig, parseMemory, parseWholeNumber } from "./option-values.ts";
+import { parseFolder, parseMemory, parsePair, parseRepeated, parseWholeNumber } from "./option-values.ts";
+import { ISOLATIONS } from "./plugin-flags.ts";
+import { type RunFlags, runCommand } from "./run-command.ts";
 
 const EXAMPLES = `
 Examples:
@@ -15,22 +17,42 @@ Examples:
   mortise call plugin.wasm count_vowels --input "Hello, World!"
   mortise call plugin.wasm resize --input-file a.png --memory-mb 256 > b.png
   echo '{"n":5}' | mortise call plugin.wasm handle - --json
+  mortise run tool.wasm --dir ./docs:/docs:ro -- --verbose /docs
 
 Exit codes:
   0    done
   1    the plugin failed: its own error, a trap, a limit
   2    the command line is wrong, or names a function or input that is not there
   3    the module cannot be loaded: missing, not WebAssembly, or refused
-  130  interrupted by Ctrl-C, even while a plugin runs`;
+  130  interrupted by Ctrl-C, even while a plugin runs
+
+A program that comes to its end under mortise run gives its own exit code.`;
 
 const CALL_HELP = `
-The file is a core WebAssembly module. Its function gets the input, or nothing.
-What it outputs goes to stdout, byte for byte; its log lines go to stderr.
+The file is a core WebAssembly module, or a manifest. The function gets the
+input, or nothing. What it outputs goes to stdout, byte for byte; its log lines
+go to stderr. It reaches no hosts, folders or variables but those given here.
 
 Examples:
   mortise call plugin.wasm count_vowels --input "Hello, World!" --stats
   mortise call plugin.wasm greet --config name=Ada --config lang=en
-  mortise call plugin.wasm sum - --json < numbers.txt`;
+  mortise call plugin.wasm sum - --json < numbers.txt
+  mortise call plugin.wasm fetch --input https://example.com/ \\
+    --allow-host example.com --timeout-ms 10000
+  mortise call manifest.json index --allow-path ./docs:/docs:ro`;
+
+const RUN_HELP = `
+The file is a WASI program (preview 1), or a manifest of one. It gets stdin,
+stdout, stderr and the arguments, and of the rest what is given here. Arguments
+that begin with a dash go behind --. There is no time limit unless one is given.
+
+The exit code is the program's own if it came to its end. If it was stopped or
+could not be loaded, a line on stderr begins with "mortise: MORTISE_"; --json
+tells the two apart by "ok".
+
+Examples:
+  mortise run tool.wasm < input.txt > output.txt
+  mortise run tool.wasm --dir .:/work --env LANG=en -- --verbose /work/a.txt`;
 
 const INSPECT_HELP = `
 Nothing of the module is compiled or run. A module that would be refused is
@@ -62,7 +84,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
 
 function defineProgram(done: (exitCode: number) => void): Command {
   const program = new Command("mortise")
-    .description("Runs WebAssembly plugins under limits.")
+    .description("Runs WebAssembly plugins and programs under limits.")
     .version(packageVersion(), "-V, --version", "print the version")
     .helpOption("-h, --help", "print help")
     .helpCommand("help [command]", "print help for a command")
@@ -71,6 +93,7 @@ function defineProgram(done: (exitCode: number) => void): Command {
     .configureHelp({ optionDescription: (option) => option.description })
     .addHelpText("after", EXAMPLES);
   defineCall(program, done);
+  defineRun(program, done);
   program
     .command("inspect")
     .description("say what a module is, and whether it would be refused")
@@ -82,18 +105,18 @@ function defineProgram(done: (exitCode: number) => void): Command {
 }
 
 function defineCall(program: Command, done: (exitCode: number) => void): void {
-  program
+  const call = program
     .command("call")
     .description("call a function of a plugin, once")
-    .argument("<file>", "the plugin")
+    .argument("<file>", "the plugin, or a manifest")
     .argument("<function>", "the function to call")
     .argument("[-]", "read the input from stdin")
     .option("--input <text>", "the input, as text")
     .option("--input-file <file>", "the input, from a file")
-    .option("--config <key=value>", "configuration that the plugin may read; repeatable", parseConfig)
-    .option("--timeout-ms <ms>", "time it may take (default: 1000)", parseWholeNumber)
-    .option("--memory-mb <mib>", "memory it may have, in MiB (default: 64)", parseMemory)
-    .option("--fuel <units>", "fuel it may use (default: no limit)", parseWholeNumber)
+    .option("--config <key=value>", "configuration that the plugin may read; repeatable", parsePair)
+    .option("--allow-host <host>", "host that it may send HTTP requests to; repeatable", parseRepeated)
+    .option("--allow-path <host:guest>", "folder that it may use, read-only with :ro; repeatable", parseFolder);
+  defineCommon(call, "default: 1000")
     .addOption(
       new Option("--log-level <level>", `least severe log lines to show: ${LOG_CHOICES.join(", ")} (default: info)`)
         .choices(LOG_CHOICES)
@@ -107,10 +130,35 @@ function defineCall(program: Command, done: (exitCode: number) => void): void {
     );
 }
 
+function defineRun(program: Command, done: (exitCode: number) => void): void {
+  const run = program
+    .command("run")
+    .description("run a WASI program")
+    .argument("<file>", "the program, or a manifest")
+    .argument("[args...]", "arguments of the program")
+    .option("--dir <host:guest>", "folder that it may use, read-only with :ro; repeatable", parseFolder);
+  defineCommon(run, "default: no limit")
+    .option("--stats", "print time, fuel and memory to stderr")
+    .option("--json", "print one JSON object: exit code or error, output, stats")
+    .addHelpText("after", RUN_HELP)
+    .action(async (file: string, args: readonly string[], flags: RunFlags) => done(await runCommand(file, args, flags)));
+}
+
+/** Options that plugins and programs share. */
+function defineCommon(command: Command, time: string): Command {
+  return command
+    .option("--env <key=value>", "environment variable of WASI; repeatable", parsePair)
+    .option("--timeout-ms <ms>", `time it may take (${time})`, parseWholeNumber)
+    .option("--memory-mb <mib>", "memory it may have, in MiB (default: 64)", parseMemory)
+    .option("--fuel <units>", "fuel it may use (default: no limit)", parseWholeNumber)
+    .addOption(new Option("--isolation <place>", `where it runs: ${ISOLATIONS.join(", ")} (default: inline)`).choices(ISOLATIONS).default("inline"));
+}
+
 /** Commander's text without its prefix; a suggestion becomes the hint. */
 function toUsageError(error: CommanderError, command: string | undefined): Error {
   const [reason = "", ...rest] = error.message.replace(/^error: /, "").split("\n");
   const suggestion = rest.join(" ").replace(/^\(Did you mean (?:one of )?(.*)\?\)$/, "did you mean $1?");
+  if (suggestion === "" && command === "run" && reason.startsWith("unknown option")) return usageError(reason, "options of the program go behind --");
   return usageError(reason, suggestion === "" ? `mortise ${command === undefined ? "" : `${command} `}--help shows what there is` : suggestion);
 }
 

@@ -10,7 +10,9 @@ import { bytes, count, milliseconds } from "./quantities.ts";
 import { SelfCheck } from "./self-check.ts";
 import { type Alignment, alignRows } from "./table.ts";
 import { type Paint, columnsOf, paint, watchForErrors, shorten, visible, wrap } from "./terminal.ts";
+import { FOLDER_COLUMNS, runFolderReader } from "./tour-folder.ts";
 import { HOSTILE_COLUMNS, HOSTILE_LIMITS, runHostileGuests } from "./tour-hostile.ts";
+import { HTTP_COLUMNS, runRequests } from "./tour-http.ts";
 import { PLUGIN_COLUMNS, runPlugins } from "./tour-plugins.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -24,6 +26,10 @@ const NEXT = [
   [
     "Call a plugin of your own choice:",
     "npm run -s mortise -- call guests/prebuilt/vowels.ts.wasm count_vowels \\\n  --input 'Hello, World!' --config vowels=lo --stats",
+  ],
+  [
+    "Run a program, with one folder for reading and nothing else:",
+    "npm run -s mortise -- run guests/prebuilt/word_count.c.wasm \\\n  --dir docs:/docs:ro /docs/cli.md /docs/errors.md",
   ],
   [
     "Give one too little fuel, and see where it was stopped:",
@@ -49,6 +55,8 @@ async function runTour(): Promise<number> {
   print("", `${INDENT}${colour("bold", "Mortise")}: plugins you do not trust, on the main thread, under limits that hold`);
   await showPlugins(check);
   await showHostileGuests(check);
+  await showRequests(check);
+  await showFolderReader(check);
   showNext();
   return conclude(check, performance.now() - began);
 }
@@ -84,8 +92,25 @@ async function showHostileGuests(check: SelfCheck): Promise<void> {
   paragraph(`The event loop went on: ${heartbeat.ticks} ticks in ${milliseconds(performance.now() - began)}, some after every attack.`);
 }
 
+async function showRequests(check: SelfCheck): Promise<void> {
+  heading("3", "A plugin that wants the network");
+  paragraph(
+    "Written with Extism's kit for Rust. The server that it asks runs on the same thread as the plugin: while one waits, " +
+      "the other goes on. /away redirects to where clouds keep their credentials.",
+  );
+  const rows = await runRequests(new URL("guests/kits/prebuilt/rust.wasm", ROOT), check);
+  table(HTTP_COLUMNS, ["left", "left", "left", "right"], rows);
+}
+
+async function showFolderReader(check: SelfCheck): Promise<void> {
+  heading("4", "A program that wants files");
+  paragraph("Written in C for WASI, with the C library. It counts lines, words and bytes.");
+  const rows = await runFolderReader(new URL("guests/prebuilt/word_count.c.wasm", ROOT), new URL("guests/", ROOT), check);
+  table(FOLDER_COLUMNS, ["left", "left", "right", "right"], rows);
+}
+
 function showNext(): void {
-  heading("3", "What to try next");
+  heading("5", "What to try next");
   for (const [index, [what, command]] of NEXT.entries()) {
     if (index > 0) print("");
     paragraph(what);
@@ -135,8 +160,8 @@ function table(
   }
 }
 
-/** Colours for what to look at first: whose row it is, how it was stopped, and that the next call works. */
+/** Colours for what to look at first: whose row it is, how it was stopped, and what works. */
 function accentuate(line: string, first: string): string {
   const rest = line.slice(first.length).replace(/MORTISE_\w+/, (code) => colour("yellow", code));
-  return colour("bold", first) + rest.replace(/works$/, (word) => colour("green", word));
+  return colour("bold", first) + rest.replace(/works$| 200 /, (word) => colour("green", word));
 }

@@ -29,13 +29,6 @@ export interface GrantedFolder {
   readonly mount: Mount;
 }
 
-/** A folder that is granted from the start. */
-export interface GrantedFolder {
-  readonly guest: string;
-  readonly name: Uint8Array;
-  readonly mount: Mount;
-}
-
 const READ_ONLY_PREFIX = "ro:";
 const DEFAULT_BYTES = 64 << 20;
 const KNOWN: ReadonlySet<string> = new Set(["guest", "access", "maxBytes"]);
@@ -44,10 +37,10 @@ const KNOWN: ReadonlySet<string> = new Set(["guest", "access", "maxBytes"]);
  * Opens granted folders.
  *
  * @param taken guest paths that something else has
- * @param handles how folders are held; for tests
+ * @param handles how folders are held; for tests. @default what works here
  * @throws MortiseError MORTISE_INVALID_OPTION, or MORTISE_BAD_MOUNT for a folder that cannot be granted
  */
-export function openFolders(paths: unknown, taken: readonly string[], handles: HandleKind | string = handlesHere()): readonly GrantedFolder[] {
+export function openFolders(paths: unknown, taken: readonly string[], handles?: HandleKind | string): readonly GrantedFolder[] {
   if (typeof paths !== "object" || paths === null || Array.isArray(paths)) throw invalidOption("permissions.paths", typeof paths, "an object");
   const folders: GrantedFolder[] = [];
   try {
@@ -74,11 +67,12 @@ export function closeFolders(folders: readonly GrantedFolder[]): void {
   }
 }
 
-function openFolder(host: string, grant: unknown, handles: HandleKind | string): GrantedFolder {
+function openFolder(host: string, grant: unknown, wanted: HandleKind | string | undefined): GrantedFolder {
   const prefixed = host.startsWith(READ_ONLY_PREFIX);
   const path = prefixed ? host.slice(READ_ONLY_PREFIX.length) : host;
   const { guest, readOnly, maxBytes } = readGrant(optionName(host), grant, prefixed);
   if (path === "" || path.includes("\0")) throw invalidOption("permissions.paths", `"${host}"`, "the path of a folder");
+  const handles = wanted ?? handlesHere(path);
   if (typeof handles === "string") throw new MortiseError("MORTISE_BAD_MOUNT", { path, reason: handles });
   try {
     return { guest, name: new TextEncoder().encode(guest), mount: openMount(path, handles, readOnly, maxBytes) };

@@ -76,20 +76,23 @@ export const pathHandles: HandleKind = {
 };
 
 /** The kind for this system, or why there is none. */
-export function handlesHere(): HandleKind | string {
+export function handlesHere(folder: string): HandleKind | string {
   if (process.platform === "win32") return "folders cannot be granted on Windows";
   if (process.platform !== "linux") return pathHandles;
-  return procWorks() ? linuxHandles : "granting folders needs /proc";
+  return procWorks(folder) ? linuxHandles : "granting folders needs /proc";
 }
 
-function procWorks(): boolean {
-  const root = linuxHandles.hold("/");
+/** Whether what is held can be looked at; asked of the folder itself, since a process may be allowed nothing else. */
+function procWorks(folder: string): boolean {
+  let held: ReturnType<HandleKind["hold"]> | undefined;
   try {
-    const { dev, ino } = linuxHandles.look(root);
-    return dev === root.stat.dev && ino === root.stat.ino;
+    held = linuxHandles.hold(folder);
+    const { dev, ino } = linuxHandles.look(held);
+    return dev === held.stat.dev && ino === held.stat.ino;
   } catch {
-    return false;
+    // That it cannot be held at all is for opening it to say.
+    return held === undefined;
   } finally {
-    root.close();
+    held?.close();
   }
 }

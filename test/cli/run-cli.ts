@@ -10,6 +10,9 @@ import { fileURLToPath } from "node:url";
 /** The repository. */
 export const ROOT: string = fileURLToPath(new URL("../../", import.meta.url));
 
+/** A command that never ends is ended then, so that its test fails. */
+export const GIVE_UP_MS = 60_000;
+
 /** Keeps what Node made of the sources: the processes start three times as fast. */
 const COMPILE_CACHE = join(tmpdir(), "mortise-compile-cache");
 
@@ -28,14 +31,18 @@ export interface CliRun {
   readonly env?: Readonly<Record<string, string>>;
   /** Program of src/cli. @default "main" */
   readonly program?: "main" | "tour";
+  /** Working directory. @default the repository */
+  readonly cwd?: string;
 }
 
 /** Starts the command with the environment of this process, without what changes colours or belongs to the test runner. */
-export function startCli(args: readonly string[], { env = {}, program = "main" }: CliRun = {}): ChildProcessWithoutNullStreams {
+export function startCli(args: readonly string[], { env = {}, program = "main", cwd = ROOT }: CliRun = {}): ChildProcessWithoutNullStreams {
   const { FORCE_COLOR: _force, NO_COLOR: _no, NODE_TEST_CONTEXT: _context, NODE_OPTIONS: _options, ...rest } = process.env;
-  return spawn(process.execPath, ["--conditions=source", `src/cli/${program}.ts`, ...args], {
-    cwd: ROOT,
+  return spawn(process.execPath, ["--conditions=source", join(ROOT, `src/cli/${program}.ts`), ...args], {
+    cwd,
     env: { ...rest, NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },
+    timeout: GIVE_UP_MS,
+    killSignal: "SIGKILL",
   });
 }
 

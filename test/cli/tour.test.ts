@@ -12,7 +12,7 @@ describe("The tour in a pipe", async () => {
 
   it("finds everything as it should be, in a few seconds", () => {
     assert.deepEqual([stderr, exitCode], ["", 0]);
-    assert.match(stdout, /All 16 checks passed in [\d.]+ s\n/);
+    assert.match(stdout, /All 24 checks passed in [\d.]+ s\n/);
     assert.ok(tookMs < 20_000, `it took ${tookMs} ms`);
   });
 
@@ -43,7 +43,19 @@ describe("The tour in a pipe", async () => {
     assert.match(stdout, /The event loop went on: \d+ ticks/);
   });
 
-  it("suggests three commands that do what it says", () => {
+  it("shows a plugin's requests refused, allowed, and led astray", () => {
+    assert.match(stdout, /\n {2}nothing {4}\/hello {4}MORTISE_PERMISSION +[\d.]+ ms\n/);
+    assert.match(stdout, /\n {2}127\.0\.0\.1 {2}\/hello {4}200 +[\d.]+ ms\n {4}Hello from the tour's own server\n/);
+    assert.match(stdout, /\n {2}127\.0\.0\.1 {2}\/away +MORTISE_HTTP_DENIED +[\d.]+ ms\n {4}HTTP to "169\.254\.169\.254" is not allowed: /);
+  });
+
+  it("shows a program without files, with a folder, and unable to leave it", () => {
+    assert.match(stdout, /\n {2}nothing +\/guests\/README\.md +1 +[\d.]+ ms\n {4}word_count: /);
+    assert.match(stdout, /\n {2}guests, for reading +\/guests\/README\.md +0 +[\d.]+ ms\n {4}\d+ \d+ \d+ \/guests\/README\.md\n/);
+    assert.match(stdout, /\n {2}guests, for reading +\/guests\/\.\.\/README\.md +1 +[\d.]+ ms\n {4}word_count: /);
+  });
+
+  it("suggests four commands that do what it says", () => {
     const commands = stdout
       .replaceAll(/\\\n\s+/g, "")
       .split("\n")
@@ -51,9 +63,10 @@ describe("The tour in a pipe", async () => {
     const codes = commands.map((command) => {
       const direct = command.replace("npm run -s mortise --", `'${process.execPath}' --conditions=source src/cli/main.ts`);
       const { status, stdout: shown, stderr: said } = spawnSync("sh", ["-c", direct], { cwd: ROOT, encoding: "utf8" });
-      return [status, /^(interface|\{"count":5|mortise: MORTISE_FUEL)/m.test(shown + said)];
+      return [status, /^(interface|\{"count":5|[\d ]+ {2}\/docs\/errors\.md$|mortise: MORTISE_FUEL)/m.test(shown + said)];
     });
     assert.deepEqual(codes, [
+      [0, true],
       [0, true],
       [0, true],
       [1, true],

@@ -14,6 +14,7 @@ describe("mortise", () => {
   for (const [sample, ...args] of [
     ["help.txt", "--help"],
     ["help-call.txt", "call", "--help"],
+    ["help-run.txt", "run", "--help"],
     ["help-inspect.txt", "help", "inspect"],
   ] as const) {
     it(`prints help for ${args.join(" ")} as the sample has it`, async () => {
@@ -73,6 +74,41 @@ describe("A command line that makes no sense", () => {
       "option '--log-level <level>' argument 'loud' is invalid. Allowed choices are trace, debug, info, warn, error, off.",
       "mortise call --help shows what there is",
     ],
+    [
+      [...call, "--allow-path", "docs"],
+      "option '--allow-path <host:guest>' argument 'docs' is invalid. It must be HOST:GUEST or HOST:GUEST:ro.",
+      "mortise call --help shows what there is",
+    ],
+    [
+      [...call, "--isolation", "cellar"],
+      "option '--isolation <place>' argument 'cellar' is invalid. Allowed choices are inline, thread, process.",
+      "mortise call --help shows what there is",
+    ],
+    [["run"], "missing required argument 'file'", "mortise run --help shows what there is"],
+    [["run", "x.wasm", "--verbose"], "unknown option '--verbose'", "options of the program go behind --"],
+    [["run", "x.wasm", "--jsn"], "unknown option '--jsn'", "did you mean --json?"],
+    [["run", "x.wasm", "--dir"], "option '--dir <host:guest>' argument missing", "mortise run --help shows what there is"],
+    [
+      ["run", "x.wasm", "--dir", "docs:/docs/../etc"],
+      "option '--dir <host:guest>' argument 'docs:/docs/../etc' is invalid. The guest path must not contain '..'.",
+      "mortise run --help shows what there is",
+    ],
+    [
+      ["run", "x.wasm", "--dir", "docs:/data", "--dir", "src:/data:ro"],
+      "option '--dir <host:guest>' argument 'src:/data:ro' is invalid. The guest path '/data' is given twice.",
+      "mortise run --help shows what there is",
+    ],
+    [
+      ["run", "x.wasm", "--dir", "docs:/a", "--dir", "docs:/b"],
+      "option '--dir <host:guest>' argument 'docs:/b' is invalid. The folder 'docs' is given twice.",
+      "mortise run --help shows what there is",
+    ],
+    [
+      ["run", "x.wasm", "--env", "HOME"],
+      "option '--env <key=value>' argument 'HOME' is invalid. It must be KEY=VALUE.",
+      "mortise run --help shows what there is",
+    ],
+    [["run", "x.wasm", "--timeout-ms", "0"], notWhole("--timeout-ms <ms>", "0"), "mortise run --help shows what there is"],
     [[...call, "some text"], "unexpected argument 'some text'", "give text with --input, a file with --input-file"],
     [[...call, "-", "--input", "a"], "the input was given twice, by --input and -", "give one of --input TEXT, --input-file FILE and -"],
     [

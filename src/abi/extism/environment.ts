@@ -133,7 +133,8 @@ export class Environment {
     this.#heap.release(body);
     this.#httpStatus = 0;
     this.#httpHeaders = undefined;
-    return this.#receive(state.http.request(json, bytes, { plugin: state.name, function: fn, timeoutMs: this.#meter.timeLeftMs, signal }), signal);
+    const call = { plugin: state.name, function: fn, timeoutMs: this.#meter.timeLeftMs, statedMs: this.#calls.statedMs, signal };
+    return this.#receive(state.http.request(json, bytes, call), signal);
   }
 
   async #receive(promised: Promise<HttpResponse>, signal: AbortSignal): Promise<bigint> {

@@ -30,6 +30,8 @@ export class HostCalls {
   /** Function that runs, and what its caller passed along. */
   function = "";
   context: unknown;
+  /** Deadline of the call as its caller gave it, in milliseconds. */
+  statedMs = Number.POSITIVE_INFINITY;
   readonly #state: PluginState;
   readonly #meter: Meter;
   readonly #access: (calls: HostCalls) => ConstructorParameters<typeof HostCallContext>[0];

@@ -262,6 +262,7 @@ export class ExtismInstance implements GuestInstance {
   #prepare(entry: GuestEntry, input: string | Uint8Array | undefined, context: unknown, timeoutMs: number, statedMs: number): number {
     this.#begin(entry.name, context);
     this.#timeoutMs = statedMs;
+    this.#calls.statedMs = statedMs;
     this.#fuelUsed = 0;
     this.#inputBytes = 0;
     this.#inputBytes = this.#heap.writeInput(input);

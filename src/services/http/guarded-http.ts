@@ -107,9 +107,9 @@ export class GuardedHttp implements HttpService {
 
   /** The call's own deadline comes first if both are the same: it is the one that the caller knows. */
   #tooLate(url: URL, call: HttpCall): MortiseError {
-    const { plugin, function: name, timeoutMs } = call;
+    const { plugin, function: name, timeoutMs, statedMs = timeoutMs } = call;
     const limit = this.#limits.timeoutMs;
-    if (timeoutMs <= limit) return new MortiseError("MORTISE_TIMEOUT", { plugin, function: name, limit: timeoutMs });
+    if (timeoutMs <= limit) return new MortiseError("MORTISE_TIMEOUT", { plugin, function: name, limit: statedMs });
     return new MortiseError("MORTISE_HTTP_TIMEOUT", { plugin, function: name, url: originOf(url), limit });
   }
 }
