@@ -3,6 +3,7 @@
 import { createPlugin } from "@extism/extism";
 import { createPlugin as createPluginV1 } from "extism-v1";
 
+import { createPlugin as createDoor } from "../src/extism/index.ts";
 import { type Plugin, loadPlugin } from "../src/index.ts";
 import type { Case } from "./measure.ts";
 import { guestBytes } from "./modules.ts";
@@ -25,14 +26,21 @@ interface Peer {
 /** 1.0.3 keeps every block until `reset`, and fails for good after 16,384 of them. */
 const V1_CALLS_BETWEEN_RESETS = 200;
 
-/** All contenders for one export and input: Mortise's `call` and `callSync`, then the peers. */
+/** All contenders for one export and input: Mortise's `call` and `callSync`, the peers, and the door in their place. */
 export async function contenders(guest: string, fn: string, input: Input): Promise<Contender[]> {
   const bytes = await guestBytes(guest);
   const plugin = await loadPlugin(bytes, { name: guest });
   const options = { useWasi: false, runInWorker: false };
   const v2: Peer = await createPlugin({ wasm: [{ data: bytes }] }, options);
   const v1: Peer = await createPluginV1({ wasm: [{ data: bytes }] }, options);
-  const all = [mortiseCall(plugin, fn, input), mortiseCallSync(plugin, fn, input), extismV2(v2, fn, input), extismV1(v1, fn, input)];
+  const door: Peer = await createDoor({ wasm: [{ data: bytes }] }, options);
+  const all = [
+    mortiseCall(plugin, fn, input),
+    mortiseCallSync(plugin, fn, input),
+    extismV2(v2, fn, input),
+    extismV1(v1, fn, input),
+    { ...extismV2(door, fn, input), name: "mortise/extism" },
+  ];
   await expectSameAnswers(guest, all);
   return all;
 }

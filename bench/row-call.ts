@@ -36,7 +36,7 @@ async function ask(question: Question, { effort }: RowOptions): Promise<Result[]
     cases.push(await direct(await guestBytes(guest), fn, input as Uint8Array, (await (cases[0] as Contender).answer()).length));
   const samples = await interleave(cases, effort);
   for (const item of cases) await item.close();
-  const [call, callSync, v2, v1, loop] = samples as [Samples, Samples, Samples, Samples, Samples | undefined];
+  const [call, callSync, v2, v1, door, loop] = samples as [Samples, Samples, Samples, Samples, Samples, Samples | undefined];
   const line = (ours: Samples, method: "call" | "callSync", peer: Samples, name: string): Result =>
     faster(`${guest} ${size}, ${method} against ${name}`, spread(ours), spread(peer), ratioOf(peer, ours), goals[method]);
   const lines = [
@@ -44,6 +44,7 @@ async function ask(question: Question, { effort }: RowOptions): Promise<Result[]
     line(callSync, "callSync", v2, "2.0.0-rc13"),
     line(call, "call", v1, "1.0.3"),
     line(callSync, "callSync", v1, "1.0.3"),
+    faster(`${guest} ${size}, mortise/extism against 2.0.0-rc13`, spread(door), spread(v2), ratioOf(v2, door), goals.call),
   ];
   if (loop !== undefined) {
     lines.push(slower(`${guest} ${size}, callSync against the bare loop`, spread(callSync), spread(loop), ratioOf(callSync, loop), loopGoal));

@@ -85,3 +85,51 @@ export class PluginOutput extends DataView<ArrayBuffer> {
 export function toOutput({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): PluginOutput {
   return new PluginOutput(buffer, byteOffset, byteLength);
 }
+
+/** Largest output that shares a buffer, and bytes of such a buffer. */
+const SMALL_BYTES = 64;
+const SHARED_BYTES = 1024;
+
+/** An output in a buffer that others share. What looks at its buffer gets one of its own. */
+class SmallOutput extends PluginOutput {
+  #own: ArrayBuffer | undefined;
+
+  static {
+    const shared = Object.getOwnPropertyDescriptor(DataView.prototype, "buffer")?.get as (this: DataView) => ArrayBuffer;
+    const offset = Object.getOwnPropertyDescriptor(DataView.prototype, "byteOffset")?.get as (this: DataView) => number;
+    Object.defineProperty(SmallOutput.prototype, "buffer", {
+      get(this: SmallOutput) {
+        const at = offset.call(this);
+        return (this.#own ??= shared.call(this).slice(at, at + this.byteLength));
+      },
+    });
+    Object.defineProperty(SmallOutput.prototype, "byteOffset", { get: () => 0 });
+  }
+
+  override bytes(): Uint8Array<ArrayBuffer> {
+    if (this.#own !== undefined) return super.bytes();
+    const bytes = new Uint8Array(this.byteLength);
+    for (let index = 0; index < bytes.length; index++) bytes[index] = this.getUint8(index);
+    return bytes;
+  }
+}
+
+/** Makes the outputs of one plugin. A buffer costs more than a small call, so that small outputs share some. */
+export class OutputMaker {
+  #shared = new Uint8Array(0);
+  #used = 0;
+
+  make(bytes: Uint8Array<ArrayBuffer>): PluginOutput {
+    const { length } = bytes;
+    if (length > SMALL_BYTES) return toOutput(bytes);
+    if (this.#used + length > this.#shared.length) {
+      this.#shared = new Uint8Array(SHARED_BYTES);
+      this.#used = 0;
+    }
+    const at = this.#used;
+    const shared = this.#shared;
+    for (let index = 0; index < length; index++) shared[at + index] = bytes[index] as number;
+    this.#used = at + length;
+    return new SmallOutput(shared.buffer, at, length);
+  }
+}

@@ -5,7 +5,7 @@ import type { Plugin as CorePlugin } from "../host/plugin.ts";
 import { explain } from "./failures.ts";
 import { instanceOf } from "./instance.ts";
 import type { ModuleFacts } from "./module-facts.ts";
-import { type PluginOutput, toOutput } from "./plugin-output.ts";
+import { OutputMaker, type PluginOutput } from "./plugin-output.ts";
 
 /** Name of an export, or the name of a module and of its export. Only exports of the module `main` can be called. */
 export type FunctionName = string | [module: string, name: string];
@@ -47,6 +47,7 @@ class ExtismPlugin implements Plugin {
   readonly #core: CorePlugin;
   readonly #modules: readonly ModuleFacts[];
   readonly #inWorker: boolean;
+  readonly #outputs = new OutputMaker();
   #calls = 0;
 
   constructor(core: CorePlugin, modules: readonly ModuleFacts[], inWorker: boolean) {
@@ -60,8 +61,10 @@ class ExtismPlugin implements Plugin {
     let name: string | undefined;
     try {
       name = this.#target(funcName);
-      const output = await this.#core.call(name, inputOf(input), { context: hostContext });
-      return output.isSet ? toOutput(output.bytes()) : null;
+      const bytes = inputOf(input);
+      const started = hostContext === undefined ? this.#core.start(name, bytes) : this.#core.start(name, bytes, { context: hostContext });
+      const output = started instanceof Promise ? await started : started;
+      return output.isSet ? this.#outputs.make(output.bytes()) : null;
     } catch (error) {
       throw this.#explained(error, name ?? String(funcName));
     } finally {

@@ -7,7 +7,7 @@ import { invalidOption } from "../api/limits.ts";
 import { didYouMean } from "../api/near-names.ts";
 import type { PluginOutput } from "../api/output.ts";
 import { type PoolStats, type ResolvedPool, RunnerPool, type Slot } from "./pool.ts";
-import type { Runner, RunnerFactory } from "./runner.ts";
+import type { Runner, RunnerCall, RunnerFactory } from "./runner.ts";
 
 /** What a call takes: text as UTF-8, bytes, or nothing. */
 export type PluginInput = string | Uint8Array | undefined;
@@ -123,36 +123,67 @@ export class Plugin {
    *
    * @throws MortiseError why the call failed; docs/errors.md lists the codes
    */
-  async call(fn: string, input?: PluginInput, options: CallOptions = NO_OPTIONS): Promise<PluginOutput> {
+  call(fn: string, input?: PluginInput, options: CallOptions = NO_OPTIONS): Promise<PluginOutput> {
+    try {
+      const result = this.start(fn, input, options);
+      return result instanceof Promise ? result : Promise.resolve(result);
+    } catch (error) {
+      return Promise.reject(error as MortiseError);
+    }
+  }
+
+  /**
+   * As {@link call}, but gives the output itself where nothing had to be waited for, and throws what went wrong at once:
+   * for callers to whom a promise is a cost.
+   *
+   * @throws MortiseError as {@link call}
+   */
+  start(fn: string, input?: PluginInput, options: CallOptions = NO_OPTIONS): PluginOutput | Promise<PluginOutput> {
     if (options !== NO_OPTIONS) checkCallOptions(options);
-    const statedMs = options.timeoutMs ?? this.#state.limits.timeoutMs;
+    const timeoutMs = options.timeoutMs ?? this.#state.limits.timeoutMs;
     this.#refuseAborted(fn, options.signal);
     this.#refuseUncallable(fn, input);
-    const { signal } = options;
-    let slot = this.#pool.takeIdle(fn, false);
-    let timeoutMs = statedMs;
-    if (slot === undefined) {
-      const began = this.#state.clock();
-      slot = await this.#obtain(fn, statedMs, signal);
-      timeoutMs -= this.#state.clock() - began;
-      this.#refuseLate(fn, slot, timeoutMs, statedMs, signal);
-    }
+    const slot = this.#pool.takeIdle(fn, false);
+    if (slot === undefined) return this.#startLater(fn, input, options, timeoutMs);
+    return this.#run(slot, { entry: fn, input, context: options.context, timeoutMs, statedMs: timeoutMs }, options.signal);
+  }
+
+  async #startLater(fn: string, input: PluginInput, { context, signal }: CallOptions, statedMs: number): Promise<PluginOutput> {
+    const began = this.#state.clock();
+    const slot = await this.#obtain(fn, statedMs, signal);
+    const timeoutMs = statedMs - (this.#state.clock() - began);
+    this.#refuseLate(fn, slot, timeoutMs, statedMs, signal);
+    return this.#run(slot, { entry: fn, input, context, timeoutMs, statedMs }, signal);
+  }
+
+  #run(slot: Slot, call: RunnerCall, signal: AbortSignal | undefined): PluginOutput | Promise<PluginOutput> {
     const { runner } = slot;
     this.#calls++;
-    let stop: (() => void) | undefined;
     try {
-      const result = runner.call({ entry: fn, input, context: options.context, timeoutMs, statedMs });
-      if (!(result instanceof Promise)) return this.#succeeded(runner, result);
-      if (signal !== undefined) {
-        stop = () => runner.stop(new MortiseError("MORTISE_ABORTED", this.#who(fn), signal.reason));
-        if (signal.aborted) stop();
-        else signal.addEventListener("abort", stop);
-      }
+      const result = runner.call(call);
+      if (result instanceof Promise) return this.#finish(slot, call.entry, result, signal);
+      this.#succeeded(runner, result);
+      this.#pool.giveBack(slot);
+      return result;
+    } catch (error) {
+      const failure = this.#failed(runner, call.entry, error);
+      this.#pool.giveBack(slot);
+      throw failure;
+    }
+  }
+
+  /** Waits for a call that was begun. */
+  async #finish(slot: Slot, fn: string, result: Promise<PluginOutput>, signal: AbortSignal | undefined): Promise<PluginOutput> {
+    const { runner } = slot;
+    const stop = (): void => runner.stop(new MortiseError("MORTISE_ABORTED", this.#who(fn), signal?.reason));
+    try {
+      if (signal?.aborted === true) stop();
+      else signal?.addEventListener("abort", stop);
       return this.#succeeded(runner, await result);
     } catch (error) {
       throw this.#failed(runner, fn, error);
     } finally {
-      if (stop !== undefined) signal?.removeEventListener("abort", stop);
+      signal?.removeEventListener("abort", stop);
       this.#pool.giveBack(slot);
     }
   }
