@@ -8,6 +8,7 @@ export { instanceCount, setInstanceCap } from "./host/instance-cap.ts";
 export type { HttpSettings, Permissions, PluginOptions } from "./host/options.ts";
 export type { CallOptions, CloseOptions, Isolation, Plugin, PluginInput, PluginStats } from "./host/plugin.ts";
 export type { PoolOptions, PoolStats } from "./host/pool.ts";
+export { type IsolationLimits, configureIsolation } from "./isolation/places.ts";
 export { loadPlugin } from "./loader/load-plugin.ts";
 export type { Manifest, ManifestMemory, ManifestModule, ManifestSource as PluginSource } from "./manifest/manifest.ts";
 export type { PathGrant, WasiClock, WasiOptions } from "./wasi/options.ts";

@@ -149,9 +149,7 @@ export class Plugin {
   }
 
   async #startLater(fn: string, input: PluginInput, { context, signal }: CallOptions, statedMs: number): Promise<PluginOutput> {
-    const began = this.#state.clock();
-    const slot = await this.#obtain(fn, statedMs, signal);
-    const timeoutMs = statedMs - (this.#state.clock() - began);
+    const { slot, leftMs: timeoutMs } = await this.#obtain(fn, statedMs, signal);
     this.#refuseLate(fn, slot, timeoutMs, statedMs, signal);
     return this.#run(slot, { entry: fn, input, context, timeoutMs, statedMs }, signal);
   }
@@ -272,17 +270,24 @@ export class Plugin {
 
   // ---- finding an instance
 
-  /** Waits for an instance, or makes one. */
-  async #obtain(fn: string, statedMs: number, signal: AbortSignal | undefined): Promise<Slot> {
-    const began = this.#state.clock();
+  /**
+   * Waits for an instance, or makes one, and says what is left of the deadline. Waiting and initialising count; starting a
+   * thread or process does not, which no call can help.
+   */
+  async #obtain(fn: string, statedMs: number, signal: AbortSignal | undefined): Promise<{ readonly slot: Slot; readonly leftMs: number }> {
+    const { clock, limits } = this.#state;
+    const began = clock();
+    const leftMs = (): number => statedMs - (clock() - began);
     try {
       for (let again = false; ; again = true) {
-        const left = statedMs - (this.#state.clock() - began);
-        if (again ? this.#pool.hasRoom : this.#pool.hasRoomForNewcomers)
-          return await this.#pool.make(fn, Math.min(left, this.#state.limits.initTimeoutMs));
+        const left = leftMs();
+        if (again ? this.#pool.hasRoom : this.#pool.hasRoomForNewcomers) {
+          const slot = await this.#pool.make(fn, Math.min(left, limits.initTimeoutMs));
+          return { slot, leftMs: this.isolation === "inline" ? leftMs() : left };
+        }
         await this.#pool.wait({ function: fn, timeoutMs: left, statedMs, signal }, again);
         const slot = this.#pool.takeWoken(fn);
-        if (slot !== undefined) return slot;
+        if (slot !== undefined) return { slot, leftMs: leftMs() };
       }
     } catch (error) {
       throw this.#refuse(this.#coded(fn, error));

@@ -373,7 +373,14 @@ export class RunnerPool {
     const drained = this.#drained;
     this.#drained = undefined;
     if (drained === undefined) return;
-    this.#factory.close();
-    drained();
+    void this.#closeFactory(drained);
+  }
+
+  async #closeFactory(drained: () => void): Promise<void> {
+    try {
+      await this.#factory.close();
+    } finally {
+      drained();
+    }
   }
 }

@@ -47,5 +47,5 @@ export interface RunnerFactory {
    */
   create(timeoutMs: number): Runner | Promise<Runner>;
   /** Frees what runners share; those that live are ended. */
-  close(): void;
+  close(): void | Promise<void>;
 }

@@ -34,7 +34,7 @@ export async function loadPlugin(source: ManifestSource, options: PluginOptions 
 
 /** {@link loadPlugin} for a manifest that was read already. */
 export async function assemblePlugin(manifest: ResolvedManifest, options: PluginOptions): Promise<Plugin> {
-  const { isolation, ...resolved } = resolveOptions({ ...options, limits: mergeLimits(manifest, options.limits) });
+  const { isolation, ...resolved } = resolveOptions({ ...options, limits: mergeLimits(manifest, options) });
   const name = options.name ?? manifest.name;
   const paths = options.permissions?.paths ?? grantsOf(manifest);
   const http = createHttp(manifest, options);
@@ -102,9 +102,14 @@ function readMain(bytes: Uint8Array, plugin: string): ReturnType<typeof readModu
   }
 }
 
-/** Limits of the options, then those of the manifest. */
-function mergeLimits({ memory, timeoutMs }: ResolvedManifest, limits: Limits = {}): Limits {
-  const { memoryBytes, varBytes, timeoutMs: asked, ...others } = limits;
+/**
+ * Limits of the options, then those of the manifest. How long a function takes to compile matters where it would hold the
+ * thread of everybody else.
+ */
+function mergeLimits({ memory, timeoutMs }: ResolvedManifest, { limits = {}, isolation = "inline" }: PluginOptions): Limits {
+  const elsewhere = isolation === "inline" ? {} : { functionBytes: Number.POSITIVE_INFINITY, functionComplexity: Number.POSITIVE_INFINITY };
+  const { memoryBytes, varBytes, timeoutMs: asked, ...stated } = limits;
+  const others = { ...elsewhere, ...stated };
   const merged = {
     memoryBytes: memoryBytes ?? (memory.maxPages === undefined ? undefined : memory.maxPages * 65_536),
     varBytes: varBytes ?? memory.maxVarBytes,

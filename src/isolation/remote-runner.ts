@@ -1,0 +1,256 @@
+// Runs the calls of a plugin in threads or processes.
+
+import { resolve } from "node:path";
+
+import type { PluginState } from "../abi/guest.ts";
+import { type ErrorCode, MortiseError } from "../api/errors.ts";
+import { PluginOutput } from "../api/output.ts";
+import type { Runner, RunnerCall, RunnerFactory } from "../host/runner.ts";
+import { DEFAULT_REMOTE_POOL, type PluginBlueprint, type RemotePool, type ResolvedRemotePool } from "./blueprint.ts";
+import { wasiToWire } from "./child-wasi.ts";
+import type { PathGrant } from "../wasi/options.ts";
+import type { PlaceConfig, PlaceKind } from "./place.ts";
+import { placeConfig } from "./place-config.ts";
+import { keepSpare, takePlace, usePlaces } from "./places.ts";
+import { type CallOrder, type LoadOrder, SHORT_TEXT, type Section } from "./protocol.ts";
+import { Session } from "./session.ts";
+import { toWire } from "./wire-values.ts";
+
+/** Makes runners of one plugin in threads or processes. */
+export interface RemoteRunners extends RunnerFactory {
+  /**
+   * A new runner in a place that has the plugin loaded, or in a new one.
+   *
+   * @param timeoutMs milliseconds for the initialisation; starting a place and loading there are not counted
+   * @throws MortiseError what loading and initialising inline would throw, MORTISE_WORKER_LIMIT or MORTISE_ISOLATION_LOST
+   */
+  create(timeoutMs: number): Promise<Runner>;
+  /** Ends all places of the plugin; fulfilled when they are gone. */
+  close(): Promise<void>;
+}
+
+/** Prepares to run a plugin elsewhere; nothing is started before the first runner is made. */
+export function createRemoteRunners(kind: PlaceKind, blueprint: PluginBlueprint, pool: RemotePool = {}): RemoteRunners {
+  return new Runners(kind, blueprint, { ...DEFAULT_REMOTE_POOL, ...definedOptions(pool) });
+}
+
+function definedOptions(pool: RemotePool): RemotePool {
+  return Object.fromEntries(Object.entries(pool).filter(([, value]) => value !== undefined));
+}
+
+class Runners implements RemoteRunners {
+  readonly #kind: PlaceKind;
+  readonly #blueprint: PluginBlueprint;
+  readonly #pool: ResolvedRemotePool;
+  readonly #config: PlaceConfig;
+  readonly #sessions = new Set<Session>();
+  /** Sessions that are loaded and have no runner. */
+  readonly #idle: Session[] = [];
+  readonly #exits = new Set<Promise<void>>();
+  readonly #release: () => Promise<void>;
+  /** A session that is opened ahead of time, in the place of one that was lost. */
+  #replacement: Promise<Session | undefined> | undefined;
+  #closed = false;
+  #released: Promise<void> | undefined;
+
+  constructor(kind: PlaceKind, blueprint: PluginBlueprint, pool: ResolvedRemotePool) {
+    this.#kind = kind;
+    this.#blueprint = blueprint;
+    this.#pool = pool;
+    this.#config = placeConfig(kind, blueprint, pool);
+    this.#release = usePlaces(kind);
+  }
+
+  async create(timeoutMs: number): Promise<Runner> {
+    const session = await this.#take();
+    const { limits } = this.#blueprint.state;
+    try {
+      await session.request({
+        function: "start",
+        context: undefined,
+        timeoutMs,
+        statedMs: timeoutMs,
+        header: { type: "create", timeoutMs: Math.min(timeoutMs, limits.initTimeoutMs, LONG_MS) } as never,
+        sections: [],
+      });
+    } catch (error) {
+      if (!session.lost) this.#idle.push(session);
+      throw error;
+    }
+    return new RemoteRunner(session, this.#blueprint.state, (done) => this.#giveBack(done));
+  }
+
+  async close(): Promise<void> {
+    if (!this.#closed) {
+      this.#closed = true;
+      for (const session of this.#sessions) this.#end(session);
+      this.#released = this.#release();
+    }
+    await this.#replacement;
+    await Promise.all([...this.#exits, this.#released]);
+  }
+
+  async #take(): Promise<Session> {
+    for (let session = this.#idle.pop(); session !== undefined; session = this.#idle.pop()) if (!session.lost) return session;
+    const replacement = this.#replacement;
+    this.#replacement = undefined;
+    return (await replacement) ?? this.#open();
+  }
+
+  /** Starts a place and loads the plugin there. */
+  async #open(): Promise<Session> {
+    const { state } = this.#blueprint;
+    if (this.#closed) throw this.#closedError();
+    const place = await takePlace(this.#kind, this.#config, state.name, this.#pool.startMs);
+    const session = new Session(place, this.#blueprint, { ...this.#pool, heapBytes: this.#config.heapBytes });
+    this.#sessions.add(session);
+    const exited = session.exited.then(() => void this.#exits.delete(exited));
+    this.#exits.add(exited);
+    session.onLost = () => this.#drop(session);
+    try {
+      if (this.#closed) throw this.#closedError();
+      await session.request({
+        function: undefined,
+        context: undefined,
+        timeoutMs: this.#pool.startMs,
+        statedMs: this.#pool.startMs,
+        header: loadOrder(this.#kind, this.#blueprint, session.functions),
+        sections: this.#blueprint.modules.map(({ bytes }) => bytes.slice()),
+      });
+    } catch (error) {
+      this.#end(session);
+      throw error;
+    }
+    session.onLost = () => this.#lost(session);
+    keepSpare(this.#kind, this.#config, state.name, this.#pool.startMs);
+    return session;
+  }
+
+  #closedError(): MortiseError {
+    const code: ErrorCode = "MORTISE_CLOSED";
+    return new MortiseError(code, { plugin: this.#blueprint.state.name, function: "start" });
+  }
+
+  #end(session: Session): void {
+    session.onLost = undefined;
+    session.end();
+    this.#drop(session);
+  }
+
+  #drop(session: Session): void {
+    this.#sessions.delete(session);
+    const at = this.#idle.indexOf(session);
+    if (at >= 0) this.#idle.splice(at, 1);
+  }
+
+  /** A place is gone that had served: opens another, so that the next call does not wait for it to start. */
+  #lost(session: Session): void {
+    this.#drop(session);
+    if (this.#closed || this.#idle.length > 0 || this.#replacement !== undefined) return;
+    this.#replacement = this.#open().catch(() => undefined);
+  }
+
+  #giveBack(session: Session): void {
+    if (session.lost) return;
+    if (session.busy) {
+      // Nobody is there to wait for what it does.
+      this.#end(session);
+      return;
+    }
+    session.drop();
+    this.#idle.push(session);
+  }
+}
+
+/** Longest time that JSON is given: no deadline is no number there. */
+const LONG_MS = 2 ** 40;
+
+function loadOrder(
+  kind: PlaceKind,
+  { state, modules, http, wasi, paths }: PluginBlueprint,
+  functions: LoadOrder["functions"],
+): Omit<LoadOrder, "id"> {
+  return {
+    type: "load",
+    name: state.name,
+    modules: modules.map(({ name }) => name),
+    limits: Object.fromEntries(Object.entries({ ...state.limits, ...WHOLE_TURN }).map(([name, value]) => [name, toWire(value)])),
+    config: [...state.config],
+    functions,
+    ...(state.logger === undefined ? {} : { logLevel: state.logLevel }),
+    ...(http === undefined ? {} : { http: { showsHeaders: http.showsHeaders } }),
+    gc: kind === "process",
+    wasi: wasiToWire(wasi ?? {}),
+    paths: absolutePaths(paths ?? {}),
+  };
+}
+
+/** Nobody else waits for the thread that a guest has for itself, so that it need not give way. */
+const WHOLE_TURN = { sliceMs: Number.POSITIVE_INFINITY, cpuShare: 1 };
+
+/** A process does not run in this process's folder. */
+function absolutePaths(paths: Readonly<Record<string, PathGrant>>): Record<string, PathGrant> {
+  return Object.fromEntries(
+    Object.entries(paths).map(([path, grant]) => (path.startsWith("ro:") ? [`ro:${resolve(path.slice(3))}`, grant] : [resolve(path), grant])),
+  );
+}
+
+class RemoteRunner implements Runner {
+  fuelUsed = 0;
+  inputBytes = 0;
+  memoryBytes = 0;
+  readonly #session: Session;
+  readonly #state: Pick<PluginState, "name">;
+  readonly #giveBack: (session: Session) => void;
+  #poisoned = false;
+  #disposed = false;
+
+  constructor(session: Session, state: Pick<PluginState, "name">, giveBack: (session: Session) => void) {
+    this.#session = session;
+    this.#state = state;
+    this.#giveBack = giveBack;
+    this.memoryBytes = session.takeLast()?.memoryBytes ?? 0;
+  }
+
+  async call({ entry, input, context, timeoutMs, statedMs }: RunnerCall): Promise<PluginOutput> {
+    const order: Omit<CallOrder, "id"> = { type: "call", entry, timeoutMs: Math.min(timeoutMs, LONG_MS), statedMs: Math.min(statedMs, LONG_MS) };
+    const sections: Section[] = [];
+    let header: Omit<CallOrder, "id"> = order;
+    if (typeof input === "string" && input.length <= SHORT_TEXT) header = { ...order, text: input };
+    else if (input !== undefined) {
+      // Always a copy: what is sent is given away.
+      sections.push(typeof input === "string" ? encoder.encode(input) : new Uint8Array(input));
+      header = { ...order, bytes: true };
+    }
+    this.fuelUsed = 0;
+    this.inputBytes = 0;
+    const session = this.#session;
+    try {
+      const { output } = await session.request({ function: entry, context, timeoutMs, statedMs, header, sections });
+      return new PluginOutput(output ?? new Uint8Array(0), this.#state.name, entry);
+    } finally {
+      const last = session.takeLast();
+      this.#poisoned = last?.poisoned !== false;
+      this.fuelUsed = last?.fuel ?? 0;
+      this.inputBytes = last?.inputBytes ?? 0;
+      this.memoryBytes = last?.memoryBytes ?? this.memoryBytes;
+    }
+  }
+
+  /** True as well once its place is gone, whenever that happens. */
+  get poisoned(): boolean {
+    return this.#poisoned || this.#session.lost;
+  }
+
+  stop(error: MortiseError): void {
+    this.#session.stop(error);
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#giveBack(this.#session);
+  }
+}
+
+const encoder = new TextEncoder();

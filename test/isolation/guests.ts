@@ -1,0 +1,29 @@
+// Guests for the cases.
+
+import { assemble } from "../wasm/corpus.ts";
+
+/** URL of a guest that is built already. */
+export const prebuilt = (name: string): string => new URL(`../../guests/prebuilt/${name}.wasm`, import.meta.url).href;
+/** A guest from its text. */
+export const wat = (text: string) => (): Promise<Uint8Array> => assemble(text);
+
+/** Imports of the Extism environment. */
+export const ENV = `
+  (import "extism:host/env" "input_offset" (func $input_offset (result i64)))
+  (import "extism:host/env" "input_length" (func $input_length (result i64)))
+  (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
+  (import "extism:host/env" "length" (func $length (param i64) (result i64)))
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "free" (func $free (param i64)))
+  (import "extism:host/env" "store_u8" (func $store_u8 (param i64 i32)))`;
+
+/** `work` gets the input's address; the block whose address it returns is the output. */
+export const REFLECTOR = `(module ${ENV}
+  (import "host" "work" (func $work (param i64) (result i64)))
+  (memory (export "memory") 1)
+  (func $reflect (export "f") (local $block i64)
+    (local.set $block (call $work (call $input_offset)))
+    (call $output_set (local.get $block) (call $length (local.get $block))))
+  (func (export "twice") (drop (call $work (call $input_offset))) (call $reflect))
+  (func (export "spin") (loop (br 0)))
+  (func (export "f_then_spin") (call $reflect) (loop (br 0))))`;

@@ -1,0 +1,26 @@
+// A program with a plugin elsewhere, run by a test as a process of its own. Arguments: where the plugin runs, and what to do.
+
+import { loadPlugin } from "../../src/index.ts";
+import { childProcesses, until } from "./children.ts";
+import { prebuilt } from "./guests.ts";
+
+const [isolation, task] = process.argv.slice(2) as ["thread" | "process", string];
+const plugin = await loadPlugin(prebuilt("fixtures.c"), {
+  isolation,
+  limits: { timeoutMs: 60_000, fuel: task === "call" ? 300_000_000 : undefined },
+  hostFunctions: { "extism:host/user": { host_reflect: () => 0n } },
+});
+
+if (task === "idle") {
+  // Neither closed nor waited for: the plugin and its spare place must not keep this process.
+  console.log((await plugin.call("globals")).text());
+} else if (task === "call") {
+  // Nothing else keeps this process until the call is over, not even a timer.
+  const options = { timeoutMs: Number.POSITIVE_INFINITY };
+  void plugin.call("spin", "", options).catch((error: { code: string }) => console.log(error.code));
+} else {
+  // Says where the plugin runs, and waits to be killed.
+  void plugin.call("spin").catch(() => {});
+  await until(() => childProcesses().length > 0);
+  console.log(childProcesses().join(" "));
+}
