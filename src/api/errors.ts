@@ -62,7 +62,7 @@ export const ERRORS = {
     503,
     `Cannot start a {place} for plugin "{plugin}": {limit} run already; close plugins, run some inline, or raise {option} with configureIsolation`,
   ),
-  MORTISE_ISOLATION_LOST: entry(503, `Lost the {place} that ran plugin "{plugin}": {reason}`),
+  MORTISE_ISOLATION_LOST: entry(503, `Failed in the {place} that ran plugin "{plugin}": {reason}`),
   // calling a plugin
   MORTISE_UNKNOWN_FUNCTION: entry(404, `Cannot call function "{function}" of plugin "{plugin}": there is no such export{hint}`),
   MORTISE_BAD_SIGNATURE: entry(

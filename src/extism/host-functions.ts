@@ -31,8 +31,8 @@ export function adaptFunctions(functions: ExtismPluginOptions["functions"], modu
 }
 
 function adaptFunction(work: UserFunction, members: object, imported: ImportedFunction, gate: LogGate): HostFunction {
-  const finish = (result: unknown): HostValue | undefined => convert(result, imported);
   return (context, ...values: HostValue[]) => {
+    const finish = (result: unknown): HostValue | undefined => convert(result, imported, context.plugin);
     const result = work.call(members, new CallContext(context, gate), ...values);
     return isThenable(result) ? Promise.resolve(result).then(finish) : finish(result);
   };
@@ -46,7 +46,7 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 const CELLS = { i32: new Int32Array(1), i64: new BigInt64Array(1), f32: new Float32Array(1), f64: new Float64Array(1) } as const;
 
 /** A result as the import's type has it: undefined as an i32 is 0, and true as an i64 is 1. */
-function convert(result: unknown, { module, name, result: type }: ImportedFunction): HostValue | undefined {
+function convert(result: unknown, { module, name, result: type }: ImportedFunction, plugin: string): HostValue | undefined {
   if (type === undefined) return undefined;
   // More than the package accepts there, as the core does.
   if (type === "i64" && typeof result === "number" && Number.isSafeInteger(result)) return BigInt(result);
@@ -54,7 +54,8 @@ function convert(result: unknown, { module, name, result: type }: ImportedFuncti
   try {
     cell[0] = result as HostValue;
   } catch (error) {
-    const details = { module, name, found: typeof result, wanted: type };
+    // The text is the package's own; which function of the plugin ran is added by the core.
+    const details = { plugin, function: "", module, name, found: typeof result, wanted: type };
     throw explain(new MortiseError("MORTISE_HOST_RESULT", details, error), {
       kind: error instanceof SyntaxError ? SyntaxError : TypeError,
       text: (error as Error).message,
