@@ -51,10 +51,15 @@ interface Row {
   readonly failure?: string;
 }
 
+/** Attacks whose every call sleeps to its deadline. */
+const SLEEPERS: ReadonlySet<string> = new Set(["poll-hour", "poll-loop"]);
+
 /** Attacks worth repeating: not those that fail at present, hold the thread for seconds or differ by a clock alone. */
 function chosen(only: string | undefined): Attack[] {
   if (only !== undefined) return ATTACKS.filter(({ name }) => name.includes(only));
-  return ATTACKS.filter(({ isolated, todo, options }) => isolated !== true && todo === undefined && options?.clock === undefined);
+  return ATTACKS.filter(
+    ({ name, isolated, todo, options }) => isolated !== true && todo === undefined && options?.clock === undefined && !SLEEPERS.has(name),
+  );
 }
 
 /** Growth between two measurements that follow each other. */

@@ -1,15 +1,22 @@
 // `mortise call`: loads a plugin and calls one function of it, once.
 
-import { type LogLevel, type Logger, type MortiseError, type Plugin, type PluginInput, loadPlugin } from "../index.ts";
+import { DEFAULT_LIMITS } from "../api/limits.ts";
+import type { LogLevel, Logger, MortiseError, Plugin, PluginInput, PluginOptions } from "../index.ts";
+import { assemblePlugin, mergeLimits } from "../loader/load-plugin.ts";
+import { readManifest } from "../manifest/read-manifest.ts";
 import { type CallOutcome, type CallStats, printOutcome } from "./call-report.ts";
 import { EXIT, exitCodeOf, toMortiseError } from "./failure.ts";
-import { type InputFlags, readInput } from "./guest-input.ts";
+import { type InputFlags, type NamedInput, nameInput, readInput } from "./guest-input.ts";
+import { printNote, refusedGrants } from "./notes.ts";
 import type { FolderGrant } from "./option-values.ts";
 import { type PluginFlags, limitsOf, permissionsOf } from "./plugin-flags.ts";
 import { paint, visible } from "./terminal.ts";
 
 /** Levels that `--log-level` takes. */
 export const LOG_CHOICES = ["trace", "debug", "info", "warn", "error", "off"] as const satisfies readonly (LogLevel | "off")[];
+
+/** Function that a WASI program begins with. */
+const ENTRY = "_start";
 
 /** Options of the command as commander gives them. */
 export interface CallFlags extends InputFlags, PluginFlags {
@@ -21,31 +28,52 @@ export interface CallFlags extends InputFlags, PluginFlags {
 
 /** Runs the command and returns the exit code. */
 export async function callCommand(file: string, fn: string, flags: CallFlags): Promise<number> {
-  const input = await readInput(flags);
-  const outcome = await callOnce(file, fn, input, flags);
+  const outcome = await callOnce(file, fn, nameInput(flags), flags);
   await printOutcome(outcome, flags);
   return outcome.ok ? EXIT.ok : exitCodeOf(outcome.error);
 }
 
-async function callOnce(file: string, fn: string, input: PluginInput, flags: CallFlags): Promise<CallOutcome> {
+async function callOnce(file: string, fn: string, input: NamedInput, flags: CallFlags): Promise<CallOutcome> {
   const began = performance.now();
   let plugin: Plugin;
+  let memoryBytes: number;
   try {
-    plugin = await loadPlugin(file, {
-      limits: limitsOf(flags),
-      config: flags.config ?? {},
-      permissions: permissionsOf(flags.allowPath, flags.allowHost),
-      isolation: flags.isolation,
-      wasi: { env: flags.env ?? {} },
-      ...(flags.logLevel === "off" ? {} : { logger: stderrLogger(), logLevel: flags.logLevel }),
-    });
+    ({ plugin, memoryBytes } = await load(file, flags));
   } catch (error) {
     return { ok: false, error: toMortiseError(error) };
   }
-  const loaded = performance.now();
+  const loadMs = performance.now() - began;
+  try {
+    if (fn === ENTRY) printNote(`${ENTRY} begins a program, whose output is dropped here; mortise run ${file} shows it`);
+    // One byte more than fits: the plugin refuses it, and nothing waits for the end of what has none.
+    const bytes = plugin.has(fn) ? await readInput(input, memoryBytes + 1) : undefined;
+    return await callLoaded(plugin, file, fn, bytes, loadMs);
+  } finally {
+    await plugin.close();
+  }
+}
+
+async function load(file: string, flags: CallFlags): Promise<{ readonly plugin: Plugin; readonly memoryBytes: number }> {
+  const manifest = await readManifest(file, { maxBytes: DEFAULT_LIMITS.moduleBytes });
+  const given = { hosts: flags.allowHost, folders: flags.allowPath, manifestGrants: flags.manifestGrants };
+  const options: PluginOptions = {
+    limits: limitsOf(flags),
+    config: flags.config ?? {},
+    permissions: permissionsOf(given),
+    isolation: flags.isolation,
+    wasi: { env: flags.env ?? {} },
+    ...(flags.logLevel === "off" ? {} : { logger: stderrLogger(), logLevel: flags.logLevel }),
+  };
+  const refused = refusedGrants(manifest, given);
+  if (refused !== undefined) printNote(refused);
+  return { plugin: await assemblePlugin(manifest, options), memoryBytes: mergeLimits(manifest, options).memoryBytes };
+}
+
+async function callLoaded(plugin: Plugin, file: string, fn: string, input: PluginInput, loadMs: number): Promise<CallOutcome> {
+  const began = performance.now();
   const stats = (): CallStats => ({
-    loadMs: loaded - began,
-    callMs: performance.now() - loaded,
+    loadMs,
+    callMs: performance.now() - began,
     fuel: plugin.stats().fuel.last,
     memoryBytes: plugin.stats().memory.peak,
   });
@@ -55,8 +83,6 @@ async function callOnce(file: string, fn: string, input: PluginInput, flags: Cal
   } catch (error) {
     const failure = toMortiseError(error);
     return { ok: false, error: failure, stats: stats(), ...hintFor(failure, plugin, file) };
-  } finally {
-    await plugin.close();
   }
 }
 
@@ -66,7 +92,7 @@ function hintFor(error: MortiseError, plugin: Plugin, file: string): { hint?: st
   if (typeof suggested === "string" && suggested !== "") return {};
   const names = plugin.exports;
   if (names.length === 0) return { hint: "the plugin has no function that can be called" };
-  if (names.length === 1 && names[0] === "_start") return { hint: `it is a program: mortise run ${visible(file)}` };
+  if (names.length === 1 && names[0] === ENTRY) return { hint: `it is a program: mortise run ${visible(file)}` };
   const shown = names.slice(0, 8).join(", ");
   return { hint: `the plugin has ${shown}${names.length > 8 ? ` and ${names.length - 8} more` : ""}` };
 }

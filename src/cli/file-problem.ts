@@ -1,11 +1,8 @@
 // Why a file cannot be read, in words.
 
-/** What is wrong with a file that is not there. */
-export const MISSING = "it does not exist";
-
 const PROBLEMS: ReadonlyMap<unknown, string> = new Map([
-  ["ENOENT", MISSING],
-  ["ENOTDIR", MISSING],
+  ["ENOENT", "it does not exist"],
+  ["ENOTDIR", "it does not exist"],
   ["EISDIR", "it is a directory"],
   ["EACCES", "permission denied"],
 ]);

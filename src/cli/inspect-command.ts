@@ -1,38 +1,42 @@
-// `mortise inspect`: says what a module is, without running any of it.
-
-import { readFile, stat } from "node:fs/promises";
+// `mortise inspect`: says what a module is, or a manifest and its main module, without running any of it.
 
 import { MortiseError } from "../index.ts";
-import { type ModuleDescription, inspect } from "../wasm/index.ts";
+import type { ResolvedManifest } from "../manifest/manifest.ts";
+import { readManifest } from "../manifest/read-manifest.ts";
+import { inspect } from "../wasm/index.ts";
 import { EXIT, exitCodeOf, printFailure, toMortiseError } from "./failure.ts";
-import { MISSING, fileProblem } from "./file-problem.ts";
-import { describeModule } from "./inspect-report.ts";
-import { jsonText, visible } from "./terminal.ts";
+import { type ManifestDescription, describeManifest, describeModule } from "./inspect-report.ts";
+import { jsonText } from "./terminal.ts";
+
+/** As much as an engine takes; what Mortise would refuse is described as well. */
+const MAX_BYTES = 1 << 30;
 
 /** Runs the command and returns the exit code; a module that would be refused is a success: it was described. */
 export async function inspectCommand(file: string, flags: { readonly json?: boolean }): Promise<number> {
-  let description: ModuleDescription;
   try {
-    description = inspect(await readModule(file), { source: `"${visible(file)}"` });
+    const manifest = await readManifest(file, { maxBytes: MAX_BYTES });
+    const main = manifest.modules.find(({ name }) => name === "main");
+    if (main === undefined) throw new MortiseError("MORTISE_INTERNAL", { reason: "a manifest without a main module" });
+    const module = inspect(main.bytes, { source: main.source });
+    const described = manifest.from === "module" ? undefined : descriptionOf(manifest);
+    process.stdout.write(
+      flags.json === true
+        ? `${jsonText({ ok: true, file, ...module, ...(described === undefined ? {} : { manifest: described }) })}\n`
+        : describeModule(file, module, described === undefined ? [] : describeManifest(described)),
+    );
+    return EXIT.ok;
   } catch (error) {
     const failure = toMortiseError(error);
     if (flags.json === true) process.stdout.write(`${jsonText({ ok: false, error: failure.toJSON() })}\n`);
     else printFailure(failure);
     return exitCodeOf(failure);
   }
-  process.stdout.write(flags.json === true ? `${jsonText({ ok: true, file, ...description })}\n` : describeModule(file, description));
-  return EXIT.ok;
 }
 
-async function readModule(file: string): Promise<Uint8Array> {
-  const source = `"${visible(file)}"`;
-  try {
-    const found = await stat(file);
-    if (!found.isFile() && !found.isDirectory()) throw new Error("it is not a regular file");
-    return await readFile(file);
-  } catch (error) {
-    const reason = fileProblem(error);
-    if (reason === MISSING) throw new MortiseError("MORTISE_SOURCE_NOT_FOUND", { source });
-    throw new MortiseError("MORTISE_SOURCE_UNREADABLE", { source, reason }, error);
-  }
+function descriptionOf({ modules, allowedHosts, allowedPaths }: ResolvedManifest): ManifestDescription {
+  return {
+    modules: modules.map(({ name, source, bytes }) => ({ name, source, size: bytes.length })),
+    hosts: allowedHosts,
+    folders: allowedPaths.map(({ hostPath, guestPath, readOnly }) => ({ host: hostPath, guest: guestPath, readOnly })),
+  };
 }

@@ -1,6 +1,7 @@
 // The page that `mortise inspect` prints.
 
 import type { ModuleDescription, ModuleItem } from "../wasm/index.ts";
+import type { FolderGrant } from "./option-values.ts";
 import { bytes, count, plural } from "./quantities.ts";
 import { alignRows } from "./table.ts";
 import { type Paint, columnsOf, paint, visible, wrap } from "./terminal.ts";
@@ -16,10 +17,17 @@ const PROVIDERS: Readonly<Record<string, string>> = {
 
 const colour = (format: Paint, text: string): string => paint(process.stdout, format, text);
 
-/** A module's description as lines of text. */
-export function describeModule(file: string, module: ModuleDescription): string {
+/** What a manifest is made of, and what it asks for. */
+export interface ManifestDescription {
+  readonly modules: readonly { readonly name: string; readonly source: string; readonly size: number }[];
+  readonly hosts: readonly string[];
+  readonly folders: readonly FolderGrant[];
+}
+
+/** A module's description as lines of text; `manifest` is {@link describeManifest} of its manifest. */
+export function describeModule(file: string, module: ModuleDescription, manifest: readonly string[] = []): string {
   const blocks = [
-    [colour("bold", visible(file))],
+    [colour("bold", visible(file)), ...manifest],
     summary(module),
     section("imports", module.imports.length, imports(module.imports)),
     section("exports", module.exports.length, exports(module.exports)),
@@ -30,6 +38,20 @@ export function describeModule(file: string, module: ModuleDescription): string 
     .filter((lines) => lines.length > 0)
     .map((lines) => lines.join("\n"))
     .join("\n\n")}\n`;
+}
+
+/** A manifest's description as lines of text. */
+export function describeManifest({ modules, hosts, folders }: ManifestDescription): string[] {
+  const paths = folders.map(({ host, guest, readOnly }) => visible(`${host}:${guest}${readOnly ? ":ro" : ""}`));
+  return [
+    ...field("manifest", "its main module is described below"),
+    ...list(
+      "modules",
+      modules.map(({ name, source, size }) => `${visible(name)}: ${visible(source)}, ${bytes(size)}`),
+    ),
+    ...list("hosts", hosts.map(visible)),
+    ...list("folders", paths),
+  ];
 }
 
 function summary(module: ModuleDescription): string[] {

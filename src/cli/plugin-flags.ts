@@ -12,6 +12,7 @@ export interface PluginFlags {
   readonly memoryMb?: number;
   readonly fuel?: number;
   readonly env?: Readonly<Record<string, string>>;
+  readonly manifestGrants?: boolean;
   readonly isolation: Isolation;
   readonly stats?: boolean;
   readonly json?: boolean;
@@ -26,11 +27,21 @@ export function limitsOf({ timeoutMs, memoryMb, fuel }: PluginFlags): Limits {
   };
 }
 
-/** Permissions that were given; what a manifest says holds for those that were not. */
-export function permissionsOf(folders: readonly FolderGrant[] | undefined, hosts: readonly string[] | undefined): Permissions {
+/** What the command line grants of hosts and folders. */
+export interface GivenGrants {
+  readonly hosts: readonly string[] | undefined;
+  readonly folders: readonly FolderGrant[] | undefined;
+  /** Whether a manifest's own count where none are given. */
+  readonly manifestGrants: boolean | undefined;
+}
+
+/** Permissions that were given; nothing else is granted, unless the manifest's own are to count. */
+export function permissionsOf({ hosts, folders, manifestGrants = false }: GivenGrants): Permissions {
+  const others = manifestGrants ? undefined : [];
+  const granted = { hosts: hosts ?? others, folders: folders ?? others };
   return {
-    ...(hosts === undefined ? {} : { hosts }),
-    ...(folders === undefined ? {} : { paths: Object.fromEntries(folders.map((folder) => [hostPath(folder), grantOf(folder)])) }),
+    ...(granted.hosts === undefined ? {} : { hosts: granted.hosts }),
+    ...(granted.folders === undefined ? {} : { paths: Object.fromEntries(granted.folders.map((folder) => [hostPath(folder), grantOf(folder)])) }),
   };
 }
 

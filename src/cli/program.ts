@@ -31,7 +31,8 @@ A program that comes to its end under mortise run gives its own exit code.`;
 const CALL_HELP = `
 The file is a core WebAssembly module, or a manifest. The function gets the
 input, or nothing. What it outputs goes to stdout, byte for byte; its log lines
-go to stderr. It reaches no hosts, folders or variables but those given here.
+go to stderr. It reaches no hosts, folders or variables but those given here;
+those that a manifest asks for count with --manifest-grants only.
 
 Examples:
   mortise call plugin.wasm count_vowels --input "Hello, World!" --stats
@@ -43,8 +44,9 @@ Examples:
 
 const RUN_HELP = `
 The file is a WASI program (preview 1), or a manifest of one. It gets stdin,
-stdout, stderr and the arguments, and of the rest what is given here. Arguments
-that begin with a dash go behind --. There is no time limit unless one is given.
+stdout, stderr and the arguments, and of the rest what is given here; what a
+manifest asks for counts with --manifest-grants only. Arguments that begin with
+a dash go behind --. There is no time limit unless one is given.
 
 The exit code is the program's own if it came to its end. If it was stopped or
 could not be loaded, a line on stderr begins with "mortise: MORTISE_"; --json
@@ -55,7 +57,8 @@ Examples:
   mortise run tool.wasm --dir .:/work --env LANG=en -- --verbose /work/a.txt`;
 
 const INSPECT_HELP = `
-Nothing of the module is compiled or run. A module that would be refused is
+The file is a core WebAssembly module, or a manifest, whose main module is
+described. Nothing of it is compiled or run. A module that would be refused is
 described like any other, with the reasons; the exit code is 0 then, too.
 
 Examples:
@@ -97,7 +100,7 @@ function defineProgram(done: (exitCode: number) => void): Command {
   program
     .command("inspect")
     .description("say what a module is, and whether it would be refused")
-    .argument("<file>", "the module")
+    .argument("<file>", "the module, or a manifest")
     .option("--json", "print one JSON object")
     .addHelpText("after", INSPECT_HELP)
     .action(async (file: string, flags: { readonly json?: boolean }) => done(await inspectCommand(file, flags)));
@@ -147,6 +150,7 @@ function defineRun(program: Command, done: (exitCode: number) => void): void {
 /** Options that plugins and programs share. */
 function defineCommon(command: Command, time: string): Command {
   return command
+    .option("--manifest-grants", "grant the hosts and folders that a manifest asks for")
     .option("--env <key=value>", "environment variable of WASI; repeatable", parsePair)
     .option("--timeout-ms <ms>", `time it may take (${time})`, parseWholeNumber)
     .option("--memory-mb <mib>", "memory it may have, in MiB (default: 64)", parseMemory)

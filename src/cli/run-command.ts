@@ -10,6 +10,7 @@ import { readManifest } from "../manifest/read-manifest.ts";
 import { readModule } from "../wasm/module-reader.ts";
 import type { CallStats } from "./call-report.ts";
 import { EXIT, exitCodeOf, toMortiseError, usageError } from "./failure.ts";
+import { printNote, refusedGrants } from "./notes.ts";
 import type { FolderGrant } from "./option-values.ts";
 import { type PluginFlags, limitsOf, permissionsOf } from "./plugin-flags.ts";
 import { type ProcessInput, openInput, streamWriter } from "./process-streams.ts";
@@ -90,9 +91,12 @@ async function load(
   const timeoutMs = flags.timeoutMs ?? manifest.timeoutMs ?? Number.POSITIVE_INFINITY;
   const deadline = performance.now() + timeoutMs;
   const isLate = (): boolean => performance.now() > deadline;
+  const given = { hosts: undefined, folders: flags.dir, manifestGrants: flags.manifestGrants };
+  const refused = refusedGrants(manifest, given);
+  if (refused !== undefined) printNote(refused);
   return assemblePlugin(manifest, {
     limits: { ...limitsOf(flags), timeoutMs },
-    permissions: permissionsOf(flags.dir, undefined),
+    permissions: permissionsOf(given),
     isolation: flags.isolation,
     wasi: {
       args: [basename(file), ...args],

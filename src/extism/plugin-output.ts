@@ -95,7 +95,9 @@ class SmallOutput extends PluginOutput {
   #own: ArrayBuffer | undefined;
 
   static {
+    // oxlint-disable-next-line typescript/unbound-method -- called with the view that it is asked of
     const shared = Object.getOwnPropertyDescriptor(DataView.prototype, "buffer")?.get as (this: DataView) => ArrayBuffer;
+    // oxlint-disable-next-line typescript/unbound-method -- as above
     const offset = Object.getOwnPropertyDescriptor(DataView.prototype, "byteOffset")?.get as (this: DataView) => number;
     Object.defineProperty(SmallOutput.prototype, "buffer", {
       get(this: SmallOutput) {

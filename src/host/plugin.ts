@@ -128,7 +128,7 @@ export class Plugin {
       const result = this.start(fn, input, options);
       return result instanceof Promise ? result : Promise.resolve(result);
     } catch (error) {
-      return Promise.reject(error as MortiseError);
+      return Promise.reject(error);
     }
   }
 
@@ -145,28 +145,52 @@ export class Plugin {
     this.#refuseUncallable(fn, input);
     const slot = this.#pool.takeIdle(fn, false);
     if (slot === undefined) return this.#startLater(fn, input, options, timeoutMs);
-    return this.#run(slot, { entry: fn, input, context: options.context, timeoutMs, statedMs: timeoutMs }, options.signal);
+    // From here to the end of the frame nothing but the guarded part can run out of stack: the slot is not lost.
+    let goesOn = false;
+    try {
+      const result = this.#run(slot, { entry: fn, input, context: options.context, timeoutMs, statedMs: timeoutMs }, options.signal);
+      goesOn = result instanceof Promise;
+      return result;
+    } finally {
+      if (!goesOn) {
+        slot.running = undefined;
+        this.#pool.giveBack(slot);
+      }
+    }
   }
 
   async #startLater(fn: string, input: PluginInput, { context, signal }: CallOptions, statedMs: number): Promise<PluginOutput> {
     const { slot, leftMs: timeoutMs } = await this.#obtain(fn, statedMs, signal);
-    this.#refuseLate(fn, slot, timeoutMs, statedMs, signal);
-    return this.#run(slot, { entry: fn, input, context, timeoutMs, statedMs }, signal);
+    let goesOn = false;
+    let called = false;
+    try {
+      this.#refuseLate(fn, timeoutMs, statedMs, signal);
+      called = true;
+      const result = this.#run(slot, { entry: fn, input, context, timeoutMs, statedMs }, signal);
+      goesOn = result instanceof Promise;
+      return await result;
+    } finally {
+      if (!goesOn) {
+        slot.running = undefined;
+        this.#pool.giveBack(slot, called);
+      }
+    }
   }
 
+  /** Runs a call; one that goes on gives its slot back by itself. */
   #run(slot: Slot, call: RunnerCall, signal: AbortSignal | undefined): PluginOutput | Promise<PluginOutput> {
     const { runner } = slot;
     this.#calls++;
     try {
       const result = runner.call(call);
-      if (result instanceof Promise) return this.#finish(slot, call.entry, result, signal);
-      this.#succeeded(runner, result);
-      this.#pool.giveBack(slot);
-      return result;
+      if (!(result instanceof Promise)) return this.#succeeded(runner, result);
+      // If there is no room on the stack to wait for it, nobody does.
+      slot.unsettled = true;
+      const finished = this.#finish(slot, call.entry, result, signal);
+      slot.unsettled = false;
+      return finished;
     } catch (error) {
-      const failure = this.#failed(runner, call.entry, error);
-      this.#pool.giveBack(slot);
-      throw failure;
+      throw this.#failed(runner, call.entry, error);
     }
   }
 
@@ -199,22 +223,32 @@ export class Plugin {
     if (this.isolation !== "inline") throw this.#refuse(new MortiseError("MORTISE_NO_SYNC", { ...this.#who(fn), isolation: this.isolation }));
     let slot = this.#pool.takeIdle(fn, true);
     let timeoutMs = statedMs;
+    let called = false;
+    let isNew = false;
     if (slot === undefined) {
       if (!this.#pool.hasRoom) throw this.#refuse(new MortiseError("MORTISE_REENTRANT", { ...this.#who(fn), running: this.#pool.running }));
       const began = this.#state.clock();
       slot = this.#makeNow(fn, statedMs);
       timeoutMs -= this.#state.clock() - began;
-      this.#refuseLate(fn, slot, timeoutMs, statedMs, undefined);
+      isNew = true;
     }
-    const { runner } = slot;
+    try {
+      if (isNew) this.#refuseLate(fn, timeoutMs, statedMs, undefined);
+      called = true;
+      return this.#runSync(slot.runner, { entry: fn, input, context: options.context, timeoutMs, statedMs });
+    } finally {
+      slot.running = undefined;
+      this.#pool.giveBack(slot, called);
+    }
+  }
+
+  #runSync(runner: Runner, call: RunnerCall): PluginOutput {
     this.#calls++;
     try {
       // Runners of this thread have it.
-      return this.#succeeded(runner, (runner as Required<Runner>).callSync({ entry: fn, input, context: options.context, timeoutMs, statedMs }));
+      return this.#succeeded(runner, (runner as Required<Runner>).callSync(call));
     } catch (error) {
-      throw this.#failed(runner, fn, error);
-    } finally {
-      this.#pool.giveBack(slot);
+      throw this.#failed(runner, call.entry, error);
     }
   }
 
@@ -281,6 +315,7 @@ export class Plugin {
     try {
       for (let again = false; ; again = true) {
         const left = leftMs();
+        if (left <= 0) throw new MortiseError("MORTISE_TIMEOUT", { ...this.#who(fn), limit: statedMs });
         if (again ? this.#pool.hasRoom : this.#pool.hasRoomForNewcomers) {
           const slot = await this.#pool.make(fn, Math.min(left, limits.initTimeoutMs));
           return { slot, leftMs: this.isolation === "inline" ? leftMs() : left };
@@ -302,13 +337,12 @@ export class Plugin {
     }
   }
 
-  /** Gives a slot back that came too late to be of use. */
-  #refuseLate(fn: string, slot: Slot, leftMs: number, statedMs: number, signal: AbortSignal | undefined): void {
-    const ended = this.#pool.endedBy(fn);
-    if (ended === undefined && leftMs > 0 && signal?.aborted !== true) return;
-    this.#pool.giveBack(slot, false);
+  /** Refuses a caller who got a slot too late for it to be of use. */
+  #refuseLate(fn: string, leftMs: number, statedMs: number, signal: AbortSignal | undefined): void {
     this.#refuseAborted(fn, signal);
-    throw this.#refuse(ended ?? new MortiseError("MORTISE_TIMEOUT", { ...this.#who(fn), limit: statedMs }));
+    const ended = this.#pool.endedBy(fn);
+    if (ended !== undefined) throw this.#refuse(ended);
+    if (leftMs <= 0) throw this.#refuse(new MortiseError("MORTISE_TIMEOUT", { ...this.#who(fn), limit: statedMs }));
   }
 
   #refuseAborted(fn: string, signal: AbortSignal | undefined): void {

@@ -63,6 +63,8 @@ export interface Slot {
   calls: number;
   /** Function that runs. */
   running: string | undefined;
+  /** A call was begun in it that nobody waits for. */
+  unsettled: boolean;
   idleSince: number;
 }
 
@@ -104,10 +106,11 @@ export class RunnerPool {
 
   /** A free slot for a caller that cannot wait, or for one that finds nobody before it; undefined if there is none. */
   takeIdle(fn: string, urgent: boolean): Slot | undefined {
+    if (this.#idle.length === 0) this.#findLost();
     if (!urgent && (this.#waiting.length > 0 || this.#idle.length <= this.#woken)) return undefined;
     for (let slot = this.#idle.pop(); slot !== undefined; slot = this.#idle.pop()) {
       // Left over from a call that ran out of stack before it could be dropped.
-      if (slot.runner.poisoned) {
+      if (slot.runner.poisoned || slot.unsettled) {
         this.#drop(slot);
         this.#discarded++;
         continue;
@@ -116,6 +119,11 @@ export class RunnerPool {
       return slot;
     }
     return undefined;
+  }
+
+  /** Finds slots of callers who ran out of stack on their way here, or on their way back: nobody runs in them. */
+  #findLost(): void {
+    for (const slot of this.#slots) if (slot.running === undefined) this.#idle.push(slot);
   }
 
   /** True if a runner may be made. */
@@ -156,7 +164,7 @@ export class RunnerPool {
 
   #admit(fn: string, runner: Runner): Slot {
     this.#making--;
-    const slot: Slot = { runner, calls: 0, running: fn, idleSince: 0 };
+    const slot: Slot = { runner, calls: 0, running: fn, unsettled: false, idleSince: 0 };
     this.#slots.add(slot);
     return slot;
   }
@@ -231,10 +239,11 @@ export class RunnerPool {
         reject(reentrant());
         return;
       }
-      if (again) this.#waiting.unshift(waiter);
-      else this.#waiting.push(waiter);
+      // Last of all, so that one who runs out of stack on the way does not stand in the queue.
       if (timeoutMs !== Number.POSITIVE_INFINITY) watch(deadline);
       signal?.addEventListener("abort", aborted);
+      if (again) this.#waiting.unshift(waiter);
+      else this.#waiting.push(waiter);
     });
   }
 
@@ -248,7 +257,7 @@ export class RunnerPool {
     const { runner } = slot;
     slot.running = undefined;
     if (called) slot.calls++;
-    if (runner.poisoned) {
+    if (runner.poisoned || slot.unsettled) {
       this.#discarded++;
       this.#drop(slot);
     } else if (this.#closed && this.#waiting.length === 0 && this.#woken === 0) this.#drop(slot);

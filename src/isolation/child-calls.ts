@@ -22,8 +22,13 @@ const STAND_INS: Readonly<Record<string, () => unknown>> = {
 };
 /** Added to the clock of a guest that is to stop; more with each look, since the first may be the one that starts it. */
 const PAST_ANY_DEADLINE_MS = 2 ** 42;
+/** Milliseconds that a guest sleeps between two looks at whether it is to stop, or its host is gone. */
+const NAP_MS = 50;
 /** Longest time that JSON is given: no deadline is no number there. */
 const LONG_MS = 2 ** 40;
+
+/** Nobody wakes who waits here. */
+const NAP = new Int32Array(new SharedArrayBuffer(4));
 
 /** The host functions of one plugin, as its instance imports them. */
 export class ChildCalls {
@@ -57,6 +62,14 @@ export class ChildCalls {
   readonly clock = (): number => {
     if (!this.#stopped && !this.#link.interrupted(this.#call)) return performance.now();
     return performance.now() + PAST_ANY_DEADLINE_MS * ++this.#looks;
+  };
+
+  /** Holds this thread until a guest's sleep is over, or the host wants the guest to stop. */
+  readonly block = (milliseconds: number): void => {
+    const end = performance.now() + milliseconds;
+    for (let left = milliseconds; left > 0 && !this.#stopped && !this.#link.interrupted(this.#call); left = end - performance.now()) {
+      Atomics.wait(NAP, 0, 0, Math.min(left, NAP_MS));
+    }
   };
 
   learnTypes(module: ParsedModule): void {

@@ -5,10 +5,10 @@ import { ExtismInstance } from "../abi/extism/instance.ts";
 import type { CompiledGuest, GuestInstance, Logger, PluginState } from "../abi/guest.ts";
 import { MortiseError } from "../api/errors.ts";
 import type { ResolvedLimits } from "../api/limits.ts";
-import { resolveWasi } from "../wasi/options.ts";
+import { type PathGrant, resolveWasi } from "../wasi/options.ts";
 import type { ChildCalls } from "./child-calls.ts";
 import { childWasi } from "./child-wasi.ts";
-import type { CallOrder, LoadOrder, Section } from "./protocol.ts";
+import type { CallOrder, LoadOrder, Section, WirePathGrant } from "./protocol.ts";
 import { VariableMirror } from "./variables.ts";
 import { fromWire } from "./wire-values.ts";
 
@@ -32,6 +32,10 @@ export class ChildGuest {
   /** @throws MortiseError why the plugin cannot be loaded */
   static async load(order: LoadOrder, modules: readonly Section[], calls: ChildCalls, logger: Logger | undefined): Promise<ChildGuest> {
     const limits = Object.fromEntries(Object.entries(order.limits).map(([name, value]) => [name, fromWire(value)])) as unknown as ResolvedLimits;
+    const wasi = resolveWasi(childWasi(order.wasi, calls), unlimited(order.paths), {
+      allowances: order.allowances.map(([bytes, entries]) => ({ bytes: Number(fromWire(bytes)), entries })),
+      block: calls.block,
+    });
     const state: PluginState = {
       name: order.name,
       limits,
@@ -42,7 +46,7 @@ export class ChildGuest {
       logLevel: order.logLevel ?? 0,
       hostFunctions: calls.hostFunctions,
       http: order.http === undefined ? undefined : calls.http(order.http.showsHeaders),
-      wasi: resolveWasi(childWasi(order.wasi, calls), order.paths),
+      wasi,
       clock: calls.clock,
       droppedLogs: 0,
     };
@@ -103,10 +107,26 @@ export class ChildGuest {
     return this.#instance?.poisoned ?? true;
   }
 
+  /** Bytes and names that were added to each granted folder; undefined without folders. */
+  get quotas(): readonly (readonly [bytes: number, entries: number])[] | undefined {
+    const folders = this.#state.wasi?.folders ?? [];
+    return folders.length === 0 ? undefined : folders.map(({ mount: { quota } }) => [quota.usedBytes, quota.usedEntries]);
+  }
+
   /** Log lines dropped since the last time this was asked. */
   takeDroppedLogs(): number {
     const dropped = this.#state.droppedLogs - this.#droppedLogs;
     this.#droppedLogs = this.#state.droppedLogs;
     return dropped;
   }
+}
+
+/** The same folders without quotas of their own: what is allowed is for the host to say. */
+function unlimited(paths: Readonly<Record<string, WirePathGrant>>): Record<string, PathGrant> {
+  return Object.fromEntries(
+    Object.entries(paths).map(([path, grant]) => [
+      path,
+      { ...(typeof grant === "string" ? { guest: grant } : grant), maxBytes: Number.POSITIVE_INFINITY },
+    ]),
+  );
 }

@@ -3,14 +3,17 @@
 import type { WasiOptions } from "../wasi/options.ts";
 import type { ChildCalls } from "./child-calls.ts";
 import type { WireWasi } from "./protocol.ts";
+import { fromWire, toWire } from "./wire-values.ts";
 
 type Bytes = string | { readonly base64: string };
 
 /** WASI's options for the wire. `random` and `now` are for tests in the same thread and do not travel. */
 export function wasiToWire(options: WasiOptions): WireWasi {
-  const { stdin, stdout, stderr, files, random: _random, now: _now, ...plain } = options;
+  const { stdin, stdout, stderr, outputBytes, files, fileBytes, random: _random, now: _now, ...plain } = options;
   return {
     ...plain,
+    ...(outputBytes === undefined ? {} : { outputBytes: toWire(outputBytes) }),
+    ...(fileBytes === undefined ? {} : { fileBytes: toWire(fileBytes) }),
     ...(stdin === undefined ? {} : { stdin: typeof stdin === "string" || stdin instanceof Uint8Array ? bytesToWire(stdin) : true }),
     stdout: stdout !== undefined,
     stderr: stderr !== undefined,
@@ -20,9 +23,11 @@ export function wasiToWire(options: WasiOptions): WireWasi {
 
 /** WASI's options in the child. */
 export function childWasi(wire: WireWasi, calls: ChildCalls): WasiOptions {
-  const { stdin, stdout, stderr, files, ...plain } = wire;
+  const { stdin, stdout, stderr, outputBytes, files, fileBytes, ...plain } = wire;
   return {
     ...plain,
+    ...(outputBytes === undefined ? {} : { outputBytes: Number(fromWire(outputBytes)) }),
+    ...(fileBytes === undefined ? {} : { fileBytes: Number(fromWire(fileBytes)) }),
     ...(stdin === undefined ? {} : { stdin: stdin === true ? { read: (maxBytes: number) => calls.readInput(maxBytes) } : bytesFromWire(stdin) }),
     ...(stdout ? { stdout: (bytes: Uint8Array) => calls.writeOutput(1, bytes) } : {}),
     ...(stderr ? { stderr: (bytes: Uint8Array) => calls.writeOutput(2, bytes) } : {}),

@@ -93,6 +93,7 @@ class Child {
 
   #report(id: number, rest: object, sections: readonly Section[] = []): void {
     const changed = this.#mirror?.takeChanges();
+    const quotas = this.#guest?.quotas;
     const header = {
       type: "done",
       id,
@@ -102,6 +103,7 @@ class Child {
       memoryBytes: this.#guest?.memoryBytes ?? 0,
       droppedLogs: this.#guest?.takeDroppedLogs() ?? 0,
       poisoned: this.#guest?.poisoned ?? false,
+      ...(quotas === undefined ? {} : { quotas }),
       ...(changed === undefined ? {} : { variables: changed.changes }),
     };
     this.#link.send(header, changed === undefined ? sections : [...sections, ...changed.values]);

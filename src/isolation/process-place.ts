@@ -164,7 +164,12 @@ function commandLine(config: PlaceConfig, entry: string): [string, ...string[]] 
   const node = [
     process.execPath,
     "--permission",
-    ...list("allow-fs-read", [entry, ...childFiles(), ...config.readPaths, ...(config.readPaths.length > 0 ? ["/proc/self/fd/"] : [])]),
+    ...list("allow-fs-read", [
+      entry,
+      ...childFiles(),
+      ...config.readPaths,
+      ...(config.readPaths.length > 0 ? ["/proc/self/fd/", "/proc/self/fdinfo/"] : []),
+    ]),
     ...list("allow-fs-write", [...config.writePaths, ...(config.writePaths.length > 0 ? ["/proc/self/fd/"] : [])]),
     `--max-old-space-size=${Math.ceil(config.heapBytes / MIB)}`,
     "--no-warnings",

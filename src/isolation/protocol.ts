@@ -31,13 +31,18 @@ interface WithVariables {
 }
 
 /** What of WASI's options is plain data, and which of the others are functions that the host keeps. */
-export interface WireWasi extends Omit<WasiOptions, "stdin" | "stdout" | "stderr" | "files" | "random" | "now"> {
+export interface WireWasi extends Omit<WasiOptions, "stdin" | "stdout" | "stderr" | "outputBytes" | "files" | "fileBytes" | "random" | "now"> {
+  readonly outputBytes?: WireValue;
+  readonly fileBytes?: WireValue;
   /** Text, base64 of bytes, or true for a function. */
   readonly stdin?: string | { readonly base64: string } | true;
   readonly stdout: boolean;
   readonly stderr: boolean;
   readonly files?: Readonly<Record<string, string | { readonly base64: string }>>;
 }
+
+/** A granted folder, whose quota is in {@link LoadOrder.allowances}. */
+export type WirePathGrant = Exclude<PathGrant, object> | Omit<Exclude<PathGrant, string>, "maxBytes">;
 
 /** What the child needs to know of a plugin; `modules` are names; one section for each of `modules`. */
 export interface LoadOrder {
@@ -56,7 +61,9 @@ export interface LoadOrder {
   /** Garbage-collected heaps are allowed: the wall around this child contains them. */
   readonly gc: boolean;
   readonly wasi: WireWasi;
-  readonly paths: Readonly<Record<string, PathGrant>>;
+  readonly paths: Readonly<Record<string, WirePathGrant>>;
+  /** What is left of each folder's quota for this place: bytes and names, in the order of `paths`. */
+  readonly allowances: readonly (readonly [bytes: WireValue, entries: number])[];
 }
 
 /** Makes a new instance in the place of the present one. */
@@ -142,6 +149,8 @@ export interface DoneReport extends WithVariables {
   readonly memoryBytes: number;
   readonly droppedLogs: number;
   readonly poisoned: boolean;
+  /** Bytes and names that this place has added to each granted folder; absent without folders. */
+  readonly quotas?: readonly (readonly [bytes: number, entries: number])[];
 }
 
 /** The guest calls a host function. A section for each of `blocks`, the indexes of arguments that are their addresses. */

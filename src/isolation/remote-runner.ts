@@ -8,11 +8,12 @@ import { PluginOutput } from "../api/output.ts";
 import type { Runner, RunnerCall, RunnerFactory } from "../host/runner.ts";
 import { DEFAULT_REMOTE_POOL, type PluginBlueprint, type RemotePool, type ResolvedRemotePool } from "./blueprint.ts";
 import { wasiToWire } from "./child-wasi.ts";
+import { QuotaLedger, type Share } from "./quota-ledger.ts";
 import type { PathGrant } from "../wasi/options.ts";
 import type { PlaceConfig, PlaceKind } from "./place.ts";
 import { placeConfig } from "./place-config.ts";
 import { keepSpare, takePlace, usePlaces } from "./places.ts";
-import { type CallOrder, type LoadOrder, SHORT_TEXT, type Section } from "./protocol.ts";
+import { type CallOrder, type LoadOrder, SHORT_TEXT, type Section, type WirePathGrant } from "./protocol.ts";
 import { Session } from "./session.ts";
 import { toWire } from "./wire-values.ts";
 
@@ -43,7 +44,10 @@ class Runners implements RemoteRunners {
   readonly #blueprint: PluginBlueprint;
   readonly #pool: ResolvedRemotePool;
   readonly #config: PlaceConfig;
-  readonly #sessions = new Set<Session>();
+  readonly #paths: Readonly<Record<string, PathGrant>>;
+  readonly #ledger: QuotaLedger;
+  /** With what each may add to the granted folders. */
+  readonly #sessions = new Map<Session, Share>();
   /** Sessions that are loaded and have no runner. */
   readonly #idle: Session[] = [];
   readonly #exits = new Set<Promise<void>>();
@@ -58,12 +62,16 @@ class Runners implements RemoteRunners {
     this.#blueprint = blueprint;
     this.#pool = pool;
     this.#config = placeConfig(kind, blueprint, pool);
+    this.#paths = absolutePaths(blueprint.paths ?? {});
+    this.#ledger = new QuotaLedger(this.#paths, pool.maxInstances);
     this.#release = usePlaces(kind);
   }
 
   async create(timeoutMs: number): Promise<Runner> {
+    const { limits, name } = this.#blueprint.state;
+    // The caller's time ran out while it waited: a place would be started for nothing.
+    if (timeoutMs <= 0) throw new MortiseError("MORTISE_TIMEOUT", { plugin: name, function: "start", limit: 0 });
     const session = await this.#take();
-    const { limits } = this.#blueprint.state;
     try {
       await session.request({
         function: "start",
@@ -83,7 +91,7 @@ class Runners implements RemoteRunners {
   async close(): Promise<void> {
     if (!this.#closed) {
       this.#closed = true;
-      for (const session of this.#sessions) this.#end(session);
+      for (const session of this.#sessions.keys()) this.#end(session);
       this.#released = this.#release();
     }
     await this.#replacement;
@@ -103,7 +111,8 @@ class Runners implements RemoteRunners {
     if (this.#closed) throw this.#closedError();
     const place = await takePlace(this.#kind, this.#config, state.name, this.#pool.startMs);
     const session = new Session(place, this.#blueprint, { ...this.#pool, heapBytes: this.#config.heapBytes });
-    this.#sessions.add(session);
+    const share = this.#ledger.open();
+    this.#sessions.set(session, share);
     const exited = session.exited.then(() => void this.#exits.delete(exited));
     this.#exits.add(exited);
     session.onLost = () => this.#drop(session);
@@ -114,7 +123,7 @@ class Runners implements RemoteRunners {
         context: undefined,
         timeoutMs: this.#pool.startMs,
         statedMs: this.#pool.startMs,
-        header: loadOrder(this.#kind, this.#blueprint, session.functions),
+        header: loadOrder(this.#kind, this.#blueprint, session.functions, this.#paths, share),
         sections: this.#blueprint.modules.map(({ bytes }) => bytes.slice()),
       });
     } catch (error) {
@@ -138,6 +147,7 @@ class Runners implements RemoteRunners {
   }
 
   #drop(session: Session): void {
+    this.#sessions.get(session)?.end(session.quotas?.map(([bytes, entries]) => ({ bytes, entries })));
     this.#sessions.delete(session);
     const at = this.#idle.indexOf(session);
     if (at >= 0) this.#idle.splice(at, 1);
@@ -167,8 +177,10 @@ const LONG_MS = 2 ** 40;
 
 function loadOrder(
   kind: PlaceKind,
-  { state, modules, http, wasi, paths }: PluginBlueprint,
+  { state, modules, http, wasi }: PluginBlueprint,
   functions: LoadOrder["functions"],
+  paths: Readonly<Record<string, PathGrant>>,
+  { allowances }: Share,
 ): Omit<LoadOrder, "id"> {
   return {
     type: "load",
@@ -181,8 +193,15 @@ function loadOrder(
     ...(http === undefined ? {} : { http: { showsHeaders: http.showsHeaders } }),
     gc: kind === "process",
     wasi: wasiToWire(wasi ?? {}),
-    paths: absolutePaths(paths ?? {}),
+    paths: Object.fromEntries(Object.entries(paths).map(([path, grant]) => [path, withoutQuota(grant)])),
+    allowances: allowances.map(({ bytes, entries }) => [toWire(bytes), entries]),
   };
+}
+
+function withoutQuota(grant: PathGrant): WirePathGrant {
+  if (typeof grant === "string") return grant;
+  const { maxBytes: _maxBytes, ...rest } = grant;
+  return rest;
 }
 
 /** Nobody else waits for the thread that a guest has for itself, so that it need not give way. */

@@ -60,6 +60,7 @@ const READERS: Readonly<Record<Report["type"], (header: Header) => Read>> = {
 
 function readDone(header: Header): Read {
   const output = flag(header, "output");
+  const { quotas } = header;
   return {
     report: {
       type: "done",
@@ -71,9 +72,16 @@ function readDone(header: Header): Read {
       memoryBytes: whole(header, "memoryBytes"),
       droppedLogs: whole(header, "droppedLogs"),
       poisoned: flag(header, "poisoned"),
+      ...(quotas === undefined ? {} : { quotas: list(quotas, MAX_VALUES, readUse) }),
     },
     own: output ? 1 : 0,
   };
+}
+
+function readUse(value: unknown): readonly [bytes: number, entries: number] {
+  if (!Array.isArray(value) || value.length !== 2) throw new ProtocolError("the use of a quota is no pair");
+  const [bytes, entries] = value as unknown[];
+  return [wholeNumber(bytes, Number.MAX_SAFE_INTEGER, "quotas"), wholeNumber(entries, MAX_ID, "quotas")];
 }
 
 function readHost(header: Header): Read {

@@ -44,6 +44,8 @@ interface Running {
 export class Session {
   /** True once the place is gone. */
   lost = false;
+  /** What it said that it had added to each granted folder; undefined once it ended while a guest ran, since it cannot have said all then. */
+  quotas: DoneReport["quotas"] = [];
   /** Called when the place is lost, whether an order is being carried out or not. */
   onLost: (() => void) | undefined;
   readonly #place: Place;
@@ -146,7 +148,8 @@ export class Session {
   // ---- deadlines
 
   #timer(ms: number, work: () => void): NodeJS.Timeout | undefined {
-    return ms > MAX_TIMER_MS ? undefined : setTimeout(work, Math.ceil(ms));
+    // A deadline may have passed on the way here.
+    return ms > MAX_TIMER_MS ? undefined : setTimeout(work, Math.max(0, Math.ceil(ms)));
   }
 
   /** The deadline has come. The guest's own meter stops it, unless it waits for a host function. */
@@ -248,6 +251,7 @@ export class Session {
   #done(running: Running, report: DoneReport, output: Section | undefined): void {
     const { state } = this.#blueprint;
     state.droppedLogs += report.droppedLogs;
+    this.quotas = report.quotas ?? [];
     if (running.ending !== undefined) this.#finish(running, running.ending);
     else if (report.error === undefined) {
       if (output !== undefined && output.length > state.limits.outputBytes) throw new ProtocolError("its output is larger than limits.outputBytes");
@@ -264,6 +268,8 @@ export class Session {
   #finish(running: Running, result: Done | MortiseError, report?: DoneReport): void {
     this.#running = undefined;
     clearTimeout(running.timer);
+    // Loading runs nothing of the guest.
+    if (this.lost && running.request.header.type !== "load") this.quotas = undefined;
     this.#place.release();
     running.questions.end(isMortiseError(result) ? result : undefined);
     if (report !== undefined) this.#last = report;
@@ -291,7 +297,13 @@ export class Session {
   #lossError(loss: Loss, fn?: string): MortiseError {
     const who = { plugin: this.#blueprint.state.name, ...(fn === undefined ? {} : { function: fn }) };
     if (loss.outOfMemory && fn !== undefined) {
-      return new MortiseError("MORTISE_MEMORY_LIMIT", { ...who, limit: this.#pool.heapBytes, place: this.#place.kind, reason: loss.reason });
+      return new MortiseError("MORTISE_MEMORY_LIMIT", {
+        ...who,
+        function: fn,
+        limit: this.#pool.heapBytes,
+        place: this.#place.kind,
+        reason: loss.reason,
+      });
     }
     return new MortiseError("MORTISE_ISOLATION_LOST", { ...who, place: this.#place.kind, reason: loss.reason });
   }

@@ -36,6 +36,7 @@ export async function warmUp(calls: ChildCalls): Promise<void> {
     gc: false,
     wasi: { stdout: false, stderr: false },
     paths: {},
+    allowances: [],
   };
   try {
     const guest = await ChildGuest.load(order, [Uint8Array.from(Buffer.from(MODULE, "base64"))], calls, undefined);

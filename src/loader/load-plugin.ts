@@ -4,7 +4,7 @@ import { compileExtism, exportTable } from "../abi/extism/compile.ts";
 import type { GuestHttp, PluginState } from "../abi/guest.ts";
 import { MortiseError, isMortiseError } from "../api/errors.ts";
 import type { HttpService } from "../api/http.ts";
-import { type Limits, resolveLimits } from "../api/limits.ts";
+import { type ResolvedLimits, resolveLimits } from "../api/limits.ts";
 import { localRunners } from "../host/local-runner.ts";
 import { type PluginOptions, type ResolvedOptions, resolveOptions } from "../host/options.ts";
 import { Plugin } from "../host/plugin.ts";
@@ -17,10 +17,12 @@ import { createHttpService } from "../services/http/http-service.ts";
 import { readHttpRequest } from "../services/http/request-json.ts";
 import { type PathGrant, resolveWasi } from "../wasi/options.ts";
 import { readModule } from "../wasm/module-reader.ts";
+import { capNetworkLimits, refuseNetworkHosts } from "./network-manifest.ts";
 
 /**
  * Loads a plugin: reads, checks, rewrites and compiles its modules, and makes a first instance, all under limits. What a
- * manifest says of limits, hosts, folders and configuration holds where `options` say nothing.
+ * manifest says of limits, hosts, folders and configuration holds where `options` say nothing; one that came over the
+ * network raises no limit, and grants no host but public ones.
  *
  * @param source path, URL, bytes or manifest; docs/manifest.md has every form
  * @throws MortiseError when the source cannot be read, a module is broken or refused, an import is missing, or the
@@ -29,17 +31,24 @@ import { readModule } from "../wasm/module-reader.ts";
 export async function loadPlugin(source: ManifestSource, options: PluginOptions = {}): Promise<Plugin> {
   const asked = resolveOptions(options);
   const manifest = await readManifest(source, { maxBytes: asked.limits.moduleBytes, signal: options.signal });
-  return assemblePlugin(manifest, options);
+  const plugin = await assemblePlugin(manifest, options);
+  if (options.signal?.aborted !== true) return plugin;
+  await plugin.close({ abort: true });
+  throw new MortiseError("MORTISE_SOURCE_ABORTED", { source: `plugin "${plugin.name}"` }, options.signal.reason);
 }
 
 /** {@link loadPlugin} for a manifest that was read already. */
-export async function assemblePlugin(manifest: ResolvedManifest, options: PluginOptions): Promise<Plugin> {
+export async function assemblePlugin(given: ResolvedManifest, options: PluginOptions): Promise<Plugin> {
+  const manifest = capNetworkLimits(given);
   const { isolation, ...resolved } = resolveOptions({ ...options, limits: mergeLimits(manifest, options) });
   const name = options.name ?? manifest.name;
   const paths = options.permissions?.paths ?? grantsOf(manifest);
   const http = createHttp(manifest, options);
   let wasi: PluginState["wasi"] | undefined;
+  let released = false;
   const release = (): void => {
+    if (released) return;
+    released = true;
     wasi?.close();
     http?.close();
   };
@@ -103,10 +112,11 @@ function readMain(bytes: Uint8Array, plugin: string): ReturnType<typeof readModu
 }
 
 /**
- * Limits of the options, then those of the manifest. How long a function takes to compile matters where it would hold the
+ * Limits of the options, then those of the manifest, then the defaults. How long a function takes to compile matters where it would hold the
  * thread of everybody else.
  */
-function mergeLimits({ memory, timeoutMs }: ResolvedManifest, { limits = {}, isolation = "inline" }: PluginOptions): Limits {
+export function mergeLimits(manifest: ResolvedManifest, { limits = {}, isolation = "inline" }: PluginOptions): ResolvedLimits {
+  const { memory, timeoutMs } = capNetworkLimits(manifest);
   const elsewhere = isolation === "inline" ? {} : { functionBytes: Number.POSITIVE_INFINITY, functionComplexity: Number.POSITIVE_INFINITY };
   const { memoryBytes, varBytes, timeoutMs: asked, ...stated } = limits;
   const others = { ...elsewhere, ...stated };
@@ -120,20 +130,27 @@ function mergeLimits({ memory, timeoutMs }: ResolvedManifest, { limits = {}, iso
 
 function grantsOf({ allowedPaths }: ResolvedManifest): Readonly<Record<string, PathGrant>> | undefined {
   if (allowedPaths.length === 0) return undefined;
-  return Object.fromEntries(
-    allowedPaths.map(({ hostPath, guestPath, readOnly }) => [hostPath, { guest: guestPath, access: readOnly ? "read-only" : "read-write" } as const]),
-  );
+  const grants: Record<string, PathGrant> = Object.create(null);
+  for (const { hostPath, guestPath, readOnly } of allowedPaths) {
+    let key = hostPath;
+    // A folder that is granted twice gets a second spelling, since keys cannot repeat.
+    while (Object.hasOwn(grants, key)) key += "/.";
+    grants[key] = { guest: guestPath, access: readOnly ? "read-only" : "read-write" };
+  }
+  return grants;
 }
 
 /** HTTP for a plugin that was granted hosts; options are checked in any case. */
 function createHttp(
-  { allowedHosts, memory }: ResolvedManifest,
+  manifest: ResolvedManifest,
   { permissions, http }: PluginOptions,
 ): { readonly guest: GuestHttp; readonly close: () => void } | undefined {
+  const { allowedHosts, memory } = manifest;
   const hosts = permissions?.hosts ?? allowedHosts;
   if (http?.service !== undefined) return httpOf(http.service, http.responseHeaders);
   if (hosts.length === 0 && http === undefined) return undefined;
-  readHostRules(hosts, permissions?.hosts === undefined ? "allowed_hosts" : "permissions.hosts");
+  const rules = readHostRules(hosts, permissions?.hosts === undefined ? "allowed_hosts" : "permissions.hosts");
+  if (permissions?.hosts === undefined) refuseNetworkHosts(manifest, rules);
   const { responseHeaders = true, fetch, ca, ...rest } = http ?? {};
   const limits = { maxResponseBytes: memory.maxHttpResponseBytes, ...rest };
   const defined = Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));

@@ -25,7 +25,7 @@ const MEMORY_KEYS = { maxPages: "max_pages", maxHttpResponseBytes: "max_http_res
 export interface CheckedManifest {
   /** Each with its final name. */
   readonly modules: readonly (CheckedModule & { readonly name: string })[];
-  readonly settings: Omit<ResolvedManifest, "name" | "modules">;
+  readonly settings: Pick<ResolvedManifest, "memory" | "allowedHosts" | "allowedPaths" | "config" | "timeoutMs">;
 }
 
 /** A manifest before it is checked. */

@@ -1,5 +1,7 @@
 // What a user may name as a plugin's source, and what reading it gives.
 
+import type { Origin } from "./place.ts";
+
 /** Text, or nothing: `null` counts as absent wherever a key may be left out. */
 type Optional<T> = T | null | undefined;
 
@@ -102,6 +104,10 @@ export interface AllowedPath {
 export interface ResolvedManifest {
   /** Name for the plugin: that of the file or URL without its extension, else `plugin`. */
   readonly name: string;
+  /** Who set what it sets: nobody, since it is a module alone; somebody on this machine; or a server. */
+  readonly from: "module" | "local" | "network";
+  /** Where it came from, for messages. */
+  readonly origin: Origin;
   /** One is named `main`. */
   readonly modules: readonly ResolvedModule[];
   readonly memory: {

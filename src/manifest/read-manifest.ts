@@ -55,11 +55,16 @@ export async function readManifest(source: ManifestSource, options: ReadManifest
   using deadline = startDeadline(options.timeoutMs ?? DEFAULT_TIMEOUT_MS, options.signal);
   const network: Network = { fetch: options.fetch ?? fetch, deadline };
   const opened = await open(nameSource(await settled(source, deadline)), options.maxBytes, network);
-  if ("main" in opened) return { name: opened.name, modules: [opened.main], ...NO_SETTINGS };
+  if ("main" in opened) {
+    const { name, main } = opened;
+    return { name, from: "module", origin: { source: main.source }, modules: [main], ...NO_SETTINGS };
+  }
   const { modules, settings } = checkManifest(opened, options.allowedPathKeys ?? "host");
   if (opened.text !== undefined) checkTextSize(opened.text, modules, opened.origin.source);
   return {
     name: opened.name ?? nameOfModule(modules.find(({ name }) => name === "main")),
+    from: opened.folder === undefined ? "network" : "local",
+    origin: opened.origin,
     modules: await readModules(opened.origin, modules, options.maxBytes, network),
     ...settings,
   };

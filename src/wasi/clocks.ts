@@ -15,27 +15,35 @@ const START_NS = 1_000_000_000n;
  *
  * @throws WasiFailure `inval` for no clock
  */
-export function readClock({ grants, originNs }: WasiContext, id: number): bigint {
+function readClock({ grants, originNs }: WasiContext, id: number): bigint {
   if (id === CLOCK.realtime) return grants.clock.realtimeNs();
   if (id < 0 || id > CLOCK.threadTime) fail(ERRNO.inval);
   return grants.clock.monotonicNs() - originNs + START_NS;
 }
 
+/** The time of a clock as the guest may see it: rounded down, unless it was granted exactly. @throws WasiFailure `inval` for no clock */
+export function guestTime(context: WasiContext, id: number): bigint {
+  return roundTime(context.grants, readClock(context, id));
+}
+
+/** A time in nanoseconds, rounded down to what clocks tell. */
+export function roundTime({ grainNs }: Pick<WasiContext["grants"], "grainNs">, time: bigint): bigint {
+  return grainNs === 1n ? time : time - (time % grainNs);
+}
+
 /** `clock_res_get` and `clock_time_get`. */
 export function clockFunctions(context: WasiContext): Functions {
   const { memory, grants } = context;
-  const grain = grants.grainNs;
   return {
     clock_res_get: (id: number, address: number) => {
       memory.range(address, 8);
       if (id < 0 || id > CLOCK.threadTime) fail(ERRNO.inval);
-      memory.setU64(address, grain);
+      memory.setU64(address, grants.grainNs);
       return ERRNO.success;
     },
     clock_time_get: (id: number, _precision: bigint, address: number) => {
       memory.range(address, 8);
-      const time = readClock(context, id);
-      memory.setU64(address, grain === 1n ? time : time - (time % grain));
+      memory.setU64(address, guestTime(context, id));
       return ERRNO.success;
     },
   };

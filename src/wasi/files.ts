@@ -120,7 +120,7 @@ export function fileFunctions(context: WasiContext): Functions {
       chargeCall(host);
       const stat =
         descriptor.kind === "stream" ? streamStat(grants.streamType) : descriptor.kind === "file" ? descriptor.file.stat() : descriptor.folder.stat();
-      writeFileStat(memory, address, stat);
+      writeFileStat(context, address, stat);
       return ERRNO.success;
     },
 

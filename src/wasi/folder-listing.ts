@@ -8,10 +8,15 @@ import { ERRNO, fail } from "./errno.ts";
 
 const DIRENT_BYTES = 24;
 /** Bytes after which a listing ends, 24 for each name included: some 100,000 names of common length. */
-export const MAX_LISTING_BYTES = 4 << 20;
-/** Listings that an instance keeps; an older one is made again when it is asked for. */
+export const MAX_LISTING_BYTES: number = 4 << 20;
+/** Listings that an instance keeps, and bytes that those besides the one in use take; an older one is made again when it is asked for. */
 const MAX_LISTINGS = 4;
+const MAX_OLDER_BYTES = 6 << 20;
+/** Bytes that a listing has room for at most: the last name may go beyond its end. */
+const MAX_ROOM = MAX_LISTING_BYTES + 4096;
 const FIRST_SIZE = 4096;
+/** Bytes that remembering where an entry begins takes. */
+const START_BYTES = 8;
 /** Bytes that reading a name is charged as: about what it takes in time. */
 const NAME_CHARGE = 4096;
 /** Names that are read between two looks at the clock. */
@@ -53,6 +58,11 @@ export class FolderListing {
     return this.#packed.subarray(start, Math.min(start + length, this.#size));
   }
 
+  /** Bytes that it takes. */
+  get bytes(): number {
+    return this.#packed.length + START_BYTES * this.#starts.length;
+  }
+
   close(): void {
     this.#names.close();
   }
@@ -75,7 +85,8 @@ export class FolderListing {
   #add({ name, type }: NamedEntry): void {
     const start = this.#size;
     const end = start + DIRENT_BYTES + name.length;
-    if (end > this.#packed.length) this.#packed = new Uint8Array(this.#packed.buffer.transfer(Math.max(end, this.#packed.length * 2)));
+    if (end > this.#packed.length)
+      this.#packed = new Uint8Array(this.#packed.buffer.transfer(Math.max(end, Math.min(this.#packed.length * 2, MAX_ROOM))));
     const view = new DataView(this.#packed.buffer, start);
     this.#starts.push(start);
     view.setBigUint64(0, BigInt(this.#starts.length), true);
@@ -103,6 +114,18 @@ export class Listings<Owner> {
       this.drop(oldest);
     }
     this.#kept.set(owner, listing);
+  }
+
+  /** Drops listings, the oldest first, until those besides this owner's take little. */
+  trim(used: Owner): void {
+    let bytes = 0;
+    for (const [owner, listing] of this.#kept) if (owner !== used) bytes += listing.bytes;
+    for (const [owner, listing] of this.#kept) {
+      if (bytes <= MAX_OLDER_BYTES) return;
+      if (owner === used) continue;
+      bytes -= listing.bytes;
+      this.drop(owner);
+    }
   }
 
   drop(owner: Owner): void {

@@ -15,7 +15,10 @@ export function folderFunctions(context: WasiContext): Functions {
       memory.range(address, length >>> 0);
       memory.range(usedAt, 4);
       chargeCall(host);
-      const entries = listing(context, folder, cookie).from(Number(BigInt.asUintN(64, cookie)), length >>> 0);
+      const used = listing(context, folder, cookie);
+      // Before it grows: what it may grow to comes on top.
+      descriptors.listings.trim(folder);
+      const entries = used.from(Number(BigInt.asUintN(64, cookie)), length >>> 0);
       host.charge(entries.length);
       memory.part(address, length >>> 0).set(entries);
       memory.setU32(usedAt, entries.length);

@@ -29,8 +29,16 @@ export interface GrantedFolder {
   readonly mount: Mount;
 }
 
+/** What is left of a folder's quota. */
+export interface Allowance {
+  readonly bytes: number;
+  /** Names that may be created. */
+  readonly entries: number;
+}
+
 const READ_ONLY_PREFIX = "ro:";
-const DEFAULT_BYTES = 64 << 20;
+/** {@link PathGrant}'s `maxBytes`. */
+export const DEFAULT_BYTES: number = 64 << 20;
 const KNOWN: ReadonlySet<string> = new Set(["guest", "access", "maxBytes"]);
 
 /**
@@ -38,14 +46,20 @@ const KNOWN: ReadonlySet<string> = new Set(["guest", "access", "maxBytes"]);
  *
  * @param taken guest paths that something else has
  * @param handles how folders are held; for tests. @default what works here
+ * @param allowances what is left of each folder's quota, in the order of `paths`. @default all
  * @throws MortiseError MORTISE_INVALID_OPTION, or MORTISE_BAD_MOUNT for a folder that cannot be granted
  */
-export function openFolders(paths: unknown, taken: readonly string[], handles?: HandleKind | string): readonly GrantedFolder[] {
+export function openFolders(
+  paths: unknown,
+  taken: readonly string[],
+  handles?: HandleKind | string,
+  allowances: readonly Allowance[] = [],
+): readonly GrantedFolder[] {
   if (typeof paths !== "object" || paths === null || Array.isArray(paths)) throw invalidOption("permissions.paths", typeof paths, "an object");
   const folders: GrantedFolder[] = [];
   try {
     for (const [host, grant] of Object.entries(paths)) {
-      const folder = openFolder(host, grant, handles);
+      const folder = openFolder(host, grant, handles, allowances[folders.length]);
       folders.push(folder);
       if (taken.includes(folder.guest) || folders.some((other) => other !== folder && other.guest === folder.guest)) {
         throw invalidOption(optionName(host), `"${folder.guest}"`, "a guest path that nothing else has");
@@ -67,7 +81,7 @@ export function closeFolders(folders: readonly GrantedFolder[]): void {
   }
 }
 
-function openFolder(host: string, grant: unknown, wanted: HandleKind | string | undefined): GrantedFolder {
+function openFolder(host: string, grant: unknown, wanted: HandleKind | string | undefined, allowance: Allowance | undefined): GrantedFolder {
   const prefixed = host.startsWith(READ_ONLY_PREFIX);
   const path = prefixed ? host.slice(READ_ONLY_PREFIX.length) : host;
   const { guest, readOnly, maxBytes } = readGrant(optionName(host), grant, prefixed);
@@ -75,7 +89,8 @@ function openFolder(host: string, grant: unknown, wanted: HandleKind | string | 
   const handles = wanted ?? handlesHere(path);
   if (typeof handles === "string") throw new MortiseError("MORTISE_BAD_MOUNT", { path, reason: handles });
   try {
-    return { guest, name: new TextEncoder().encode(guest), mount: openMount(path, handles, readOnly, maxBytes) };
+    const mount = openMount(path, handles, readOnly, Math.min(maxBytes, allowance?.bytes ?? maxBytes), allowance?.entries);
+    return { guest, name: new TextEncoder().encode(guest), mount };
   } catch (error) {
     throw new MortiseError("MORTISE_BAD_MOUNT", { path, reason: reasonOf(error) }, error);
   }

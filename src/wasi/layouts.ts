@@ -2,6 +2,8 @@
 //
 // Facts: `$fdstat` and `$filestat` of wasi_snapshot_preview1.witx. The bytes between members are written as zeros.
 
+import { roundTime } from "./clocks.ts";
+import type { WasiContext } from "./context.ts";
 import type { Descriptor } from "./descriptors.ts";
 import { FILE_TYPE, type FileStat, type FileType, type Times } from "./entry.ts";
 import { ERRNO, fail } from "./errno.ts";
@@ -11,8 +13,8 @@ import { ALL_TIME_FLAGS, TIME_FLAG } from "./rights.ts";
 export const FILESTAT_BYTES = 64;
 export const FDSTAT_BYTES = 24;
 
-/** Writes a `$filestat`. @throws WasiFailure `fault` */
-export function writeFileStat(memory: GuestMemory, address: number, stat: FileStat): void {
+/** Writes a `$filestat`. Times are as fine as clocks: the system stamps a file with a fine one. @throws WasiFailure `fault` */
+export function writeFileStat({ memory, grants }: WasiContext, address: number, stat: FileStat): void {
   const at = memory.range(address, FILESTAT_BYTES);
   const { view } = memory;
   view.setBigUint64(at, stat.device, true);
@@ -20,9 +22,9 @@ export function writeFileStat(memory: GuestMemory, address: number, stat: FileSt
   view.setBigUint64(at + 16, BigInt(stat.type), true);
   view.setBigUint64(at + 24, stat.links, true);
   view.setBigUint64(at + 32, stat.size, true);
-  view.setBigUint64(at + 40, stat.accessedNs, true);
-  view.setBigUint64(at + 48, stat.modifiedNs, true);
-  view.setBigUint64(at + 56, stat.changedNs, true);
+  view.setBigUint64(at + 40, roundTime(grants, stat.accessedNs), true);
+  view.setBigUint64(at + 48, roundTime(grants, stat.modifiedNs), true);
+  view.setBigUint64(at + 56, roundTime(grants, stat.changedNs), true);
 }
 
 /** What a standard stream says of itself. */

@@ -5,7 +5,20 @@
 // device. `/proc/self/fd/<number>` leads to that very file, and `/proc/self/fd/<number>/<name>` to a name in that very
 // folder. Elsewhere a handle is a path that was checked; see SECURITY.md on what that is worth.
 
-import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, lutimesSync, openSync, realpathSync, statSync, utimesSync } from "node:fs";
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  lutimesSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  statfsSync,
+  utimesSync,
+} from "node:fs";
 import { dirname, sep } from "node:path";
 
 import { ERRNO, fail } from "./errno.ts";
@@ -29,6 +42,8 @@ export interface HandleKind {
   duplicate(handle: Handle): Handle;
   /** What is known of it now. */
   look(handle: Handle): BigIntStats;
+  /** True if nothing was mounted between the mounted folder and what is held. Device numbers do not say: overlays have several. */
+  sameMount(handle: Handle, root: Handle): boolean;
   /** Opens a handle that is a regular file. `root` is the mounted folder. @throws WasiFailure `stale` if it became another */
   open(handle: Handle, flags: number, root: Handle): number;
   /** Sets times, in seconds since 1970. */
@@ -40,9 +55,16 @@ export const linuxHandles: HandleKind = {
   hold: (path) => holdDescriptor(path, O_PATH | constants.O_NOFOLLOW),
   duplicate: ({ path }) => holdDescriptor(path, O_PATH),
   look: ({ path }) => statSync(path, { bigint: true }),
+  sameMount: (handle, root) => mountOf(handle) === mountOf(root),
   open: ({ path }, flags) => openSync(path, flags),
   setTimes: ({ path }, accessed, modified) => utimesSync(path, accessed, modified),
 };
+
+/** Number of the mount that a descriptor is on. @throws Error if the system does not say */
+function mountOf({ path }: Handle): string {
+  const [, mount] = /^mnt_id:\s*(\d+)$/m.exec(readFileSync(path.replace("/fd/", "/fdinfo/"), "latin1")) ?? [];
+  return mount ?? fail(ERRNO.notcapable);
+}
 
 function holdDescriptor(path: string, flags: number): Handle {
   const descriptor = openSync(path, flags);
@@ -60,6 +82,7 @@ export const pathHandles: HandleKind = {
   hold: (path) => ({ path, stat: lstatSync(path, { bigint: true }), close: () => {} }),
   duplicate: (handle) => handle,
   look: ({ path }) => lstatSync(path, { bigint: true }),
+  sameMount: (handle, root) => statfsSync(handle.path).type === statfsSync(root.path).type,
   open: ({ path, stat }, flags, root) => {
     const descriptor = openSync(path, flags | constants.O_NOFOLLOW);
     try {

@@ -55,15 +55,16 @@ export interface Mount {
  * Holds a folder of the host.
  *
  * @param path may lead through links; what is granted is the folder that it leads to now
+ * @param maxEntries names that may be created. @default {@link MAX_ENTRIES}
  * @throws Error that says why this folder cannot be granted; the error of a system call among them
  */
-export function openMount(path: string, handles: HandleKind, readOnly: boolean, maxBytes: number): Mount {
+export function openMount(path: string, handles: HandleKind, readOnly: boolean, maxBytes: number, maxEntries?: number): Mount {
   const root = handles.hold(realpathSync(path));
   try {
     if (!root.stat.isDirectory()) throw new Error("it is not a folder");
     if (handles === linuxHandles && KERNEL_FILE_SYSTEMS.has(statfsSync(root.path).type))
       throw new Error("it does not hold files, but shows the kernel");
-    return { handles, readOnly, quota: new Quota(maxBytes), root, closed: false };
+    return { handles, readOnly, quota: new Quota(maxBytes, maxEntries), root, closed: false };
   } catch (error) {
     root.close();
     throw error;
@@ -140,8 +141,8 @@ class MountEntry implements Entry {
     const handle = holdIfThere(handles, path);
     if (handle === undefined) return undefined;
     try {
-      // Another file system that is mounted inside was not granted: it could be /proc.
-      if (handle.stat.isDirectory() && handle.stat.dev !== root.stat.dev) fail(ERRNO.notcapable);
+      // Another file system that is mounted inside was not granted: it could be /proc, or a single file of the host.
+      if (handle.stat.dev !== root.stat.dev && (handle.stat.isDirectory() || !handles.sameMount(handle, root))) fail(ERRNO.notcapable);
       return new MountEntry(this.#mount, handle, handle.stat.isSymbolicLink() ? readlinkSync(path) : "");
     } catch (error) {
       handle.close();

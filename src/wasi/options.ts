@@ -2,7 +2,7 @@
 
 import { invalidOption } from "../api/limits.ts";
 import { type Entry, FILE_TYPE, type FileType } from "./entry.ts";
-import { type GrantedFolder, type PathGrant, closeFolders, openFolders } from "./granted-folders.ts";
+import { type Allowance, type GrantedFolder, type PathGrant, closeFolders, openFolders } from "./granted-folders.ts";
 import { createMemoryFiles } from "./memory-files.ts";
 import { type Input, InputBuffer, type LiveInput, fixedInput } from "./streams.ts";
 import { type StringList, packStrings } from "./string-list.ts";
@@ -48,6 +48,14 @@ export interface WasiOptions {
 }
 
 export type { PathGrant } from "./granted-folders.ts";
+
+/** What differs where a plugin runs behind a wall. */
+export interface WasiPlace {
+  /** What is left of each folder's quota, in the order of the folders. @default all */
+  readonly allowances?: readonly Allowance[];
+  /** Holds the thread for as many milliseconds, or until nobody wants what comes after. @default for the whole time */
+  readonly block?: (milliseconds: number) => void;
+}
 
 /** What a plugin is granted, checked; shared by its instances. Files in memory and quotas live here. */
 export interface WasiGrants {
@@ -105,15 +113,19 @@ const systemClock: WasiClock = {
  * @param paths granted folders: what each folder of the host is for the plugin
  * @throws MortiseError MORTISE_INVALID_OPTION, or MORTISE_BAD_MOUNT for a folder that cannot be granted
  */
-export function resolveWasi(options?: WasiOptions, paths?: Readonly<Record<string, PathGrant>>): WasiGrants {
-  if (options !== undefined || paths !== undefined) return resolve(options, paths);
+export function resolveWasi(options?: WasiOptions, paths?: Readonly<Record<string, PathGrant>>, place?: WasiPlace): WasiGrants {
+  if (options !== undefined || paths !== undefined || place !== undefined) return resolve(options, paths, place);
   return (nothing ??= resolve());
 }
 
 /** What every plugin gets that asks for nothing: there is nothing in it that changes or that closing would take away. */
 let nothing: WasiGrants | undefined;
 
-function resolve(options: WasiOptions = {}, paths: Readonly<Record<string, PathGrant>> = {}): WasiGrants {
+function resolve(
+  options: WasiOptions = {},
+  paths: Readonly<Record<string, PathGrant>> = {},
+  { allowances, block = (milliseconds) => systemClock.block(milliseconds) }: WasiPlace = {},
+): WasiGrants {
   check("wasi", isRecord(options), options, "an object");
   for (const key of Object.keys(options)) check(`wasi.${key}`, Object.hasOwn(KNOWN, key), "unknown", `one of ${Object.keys(KNOWN).join(", ")}`);
   const { clock = "coarse", now, stdin, stdout, stderr, outputBytes = DEFAULT_OUTPUT_BYTES, terminal = false, random } = options;
@@ -124,7 +136,7 @@ function resolve(options: WasiOptions = {}, paths: Readonly<Record<string, PathG
   check("wasi.terminal", typeof terminal === "boolean", terminal, "true or false");
   check("wasi.descriptors", isSize(descriptors) && descriptors <= MAX_DESCRIPTORS, descriptors, `a whole number up to ${MAX_DESCRIPTORS}`);
   checkClock(now);
-  const time = now ?? (clock === "precise" ? { ...systemClock, realtimeNs: preciseRealtimeNs } : systemClock);
+  const time = now ?? { ...systemClock, block, ...(clock === "precise" ? { realtimeNs: preciseRealtimeNs } : {}) };
   const grants = {
     args: packArguments(options.args),
     env: packEnvironment(options.env),
@@ -140,7 +152,7 @@ function resolve(options: WasiOptions = {}, paths: Readonly<Record<string, PathG
     random,
   };
   // Last, since from here on there is something to close.
-  const folders = openFolders(paths, grants.files === undefined ? [] : ["/"]);
+  const folders = openFolders(paths, grants.files === undefined ? [] : ["/"], undefined, allowances);
   return Object.freeze({ ...grants, folders, close: () => closeFolders(folders) });
 }
 

@@ -67,7 +67,7 @@ export function pathFunctions(context: WasiContext): Functions {
       const text = readPath(memory, path, length);
       checkLookup(lookup);
       writeFileStat(
-        memory,
+        context,
         address,
         found(folder, text, (lookup & FOLLOW_LINK) !== 0, (entry) => entry.stat()),
       );

@@ -28,12 +28,14 @@ export interface Account {
  */
 export class Quota {
   readonly #maxBytes: number;
+  readonly #maxEntries: number;
   readonly #accounts = new Map<string, Account>();
   #used = 0;
   #created = 0;
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, maxEntries: number = MAX_ENTRIES) {
     this.#maxBytes = maxBytes;
+    this.#maxEntries = maxEntries;
   }
 
   /** Bytes that are counted now. */
@@ -41,9 +43,14 @@ export class Quota {
     return this.#used;
   }
 
+  /** Created names that are counted now. */
+  get usedEntries(): number {
+    return this.#created;
+  }
+
   /** Makes sure that one more name can be created. @throws WasiFailure `nospc` */
   checkEntry(): void {
-    if (this.#created >= MAX_ENTRIES || this.#used + ENTRY_BYTES > this.#maxBytes) fail(ERRNO.nospc);
+    if (this.#created >= this.#maxEntries || this.#used + ENTRY_BYTES > this.#maxBytes) fail(ERRNO.nospc);
   }
 
   /** Counts a name that was created. */

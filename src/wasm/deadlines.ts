@@ -24,10 +24,12 @@ export function forget(item: Expiring): void {
 }
 
 function arm(at: number): void {
-  if (timer !== undefined) clearTimeout(timer);
-  firesAt = at;
-  // A timer takes whole milliseconds, and 2^31 - 1 of them at most.
+  const before = timer;
+  // A timer takes whole milliseconds, and 2^31 - 1 of them at most. If there is no room on the stack to set it, everything
+  // stays as it was.
   timer = setTimeout(fire, Math.min(Math.max(Math.ceil(at - performance.now()), 1), 0x7fff_ffff));
+  firesAt = at;
+  clearTimeout(before);
 }
 
 function fire(): void {

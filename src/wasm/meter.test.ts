@@ -201,6 +201,7 @@ describe("A meter of a suspendable call", () => {
     let done = false;
     const result = run(5_000_000).finally(() => (done = true));
     let slices = 0;
+    // oxlint-disable-next-line no-unmodified-loop-condition -- a reaction of the promise modifies it
     while (!done) {
       assert.equal(meter.suspended, true);
       slices++;

@@ -125,6 +125,8 @@ export class Meter implements Expiring {
   /** Reading of the clock when the guest last got the thread. */
   #sliceBegan = Number.NaN;
   #lastTick = 0;
+  /** Reading of the clock when the guest came to wait for a promise; only for a share of the time. */
+  #waitingSince = 0;
   #lastSlice = SMALL_SLICE;
   #stopped: StopReason | undefined;
   #main!: Port;
@@ -298,7 +300,10 @@ export class Meter implements Expiring {
     const reactions = (this.#reactions ??= this.#makeReactions());
     const suspension = new Promise<number>(reactions.keepResume);
     if (awaited === undefined) this.#pause(reactions.goOn);
-    else awaited.then(reactions.fulfilled, reactions.rejected);
+    else {
+      if (this.#cpuShare < 1) this.#waitingSince = this.#clock();
+      awaited.then(reactions.fulfilled, reactions.rejected);
+    }
     if (this.#timeoutMs !== Number.POSITIVE_INFINITY) watch(this);
     return suspension;
   }
@@ -314,7 +319,7 @@ export class Meter implements Expiring {
       },
       fulfilled: (value) => this.#settled(value, false),
       rejected: (reason) => this.#settled(reason, true),
-      goOn: () => this.#resume(),
+      goOn: () => this.#resume(this.#clock(), true),
     };
   }
 
@@ -323,7 +328,20 @@ export class Meter implements Expiring {
     if (this.#resumeGuest === undefined || settle === undefined) return;
     this.#settle = undefined;
     this.#bits = settle(value, failed);
-    this.#resume();
+    const time = this.#clock();
+    if (this.#reactions !== undefined && this.#sliceIsOver(time)) this.#pause(this.#reactions.goOn);
+    else this.#resume(time, false);
+  }
+
+  /**
+   * After a promise: a slice goes on where the guest waited for less, or it could hold the thread with promises that are
+   * settled already. Only a share of the time is counted without what it waited: that would have it rest for it.
+   */
+  #sliceIsOver(time: number): boolean {
+    if (this.#resumeGuest === undefined) return false;
+    if (this.#cpuShare < 1) this.#sliceBegan += time - this.#waitingSince;
+    this.#lastTick = time;
+    return time - this.#sliceBegan >= this.#sliceMs;
   }
 
   /** Lets others have the thread. */
@@ -333,17 +351,17 @@ export class Meter implements Expiring {
     else takeTurn(goOn);
   }
 
-  #resume(): void {
+  /** @param anew with a new slice of time */
+  #resume(time: number, anew: boolean): void {
     const port = this.#suspendedPort;
     if (this.#resumeGuest === undefined || port === undefined) return;
-    const time = this.#clock();
     if (time >= this.#startedAt + this.#timeoutMs) this.#stopped ??= "timeout";
     const used = this.fuelUsed;
     if (used > this.#fuel) this.#stopped ??= "fuel";
     if (this.#stopped !== undefined) return this.#endSuspension(VERDICT.stop);
     if (this.#ports !== undefined) this.#reclaim(port);
     this.#lastTick = time;
-    this.#sliceBegan = time;
+    if (anew) this.#sliceBegan = time;
     this.#endSuspension(this.#nextSlice(used));
   }
 
@@ -415,13 +433,11 @@ export class Meter implements Expiring {
 
   /** Charges a host function's work to the guest. */
   charge(units: number): void {
-    // Which of several instances is at work is not known: the first that has as much pays.
-    const budget = this.#ports?.find((port) => port.budget.value >= units)?.budget ?? this.#budget;
-    const left = budget.value - units;
+    const left = this.#budget.value - units;
     // What a 32-bit counter cannot hold is added to what was granted: the sum stays right.
     if (left < LOWEST_BUDGET) this.#granted += LOWEST_BUDGET - left;
-    budget.value = Math.max(left, LOWEST_BUDGET);
-    // None has: whoever is at work must ask, or it would go on with its own while the debt of another grows.
+    this.#budget.value = Math.max(left, LOWEST_BUDGET);
+    // Another instance may be at work: it must ask, or it would go on with what it has while this one's debt grows.
     if (left < 0 && this.#ports !== undefined) this.#exhaust();
   }
 
@@ -431,6 +447,11 @@ export class Meter implements Expiring {
     if (pages > left) return false;
     this.#main.pagesLeft.value = left - pages;
     return true;
+  }
+
+  /** Gives back pages that were taken and not used. */
+  returnPages(pages: number): void {
+    this.#main.pagesLeft.value += pages;
   }
 
   /** Gives an instance what it lacks for growing by `count`, from the main instance; 0 if there is not as much. */

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 
-import { FETCH, FIXTURE, makeFolder, program, writeWat } from "./modules.ts";
+import { FETCH, FIXTURE, PROGRAMS, makeFolder, program, writeWat } from "./modules.ts";
 import { type CliResult, ROOT, runCli } from "./run-cli.ts";
 
 const VOWELS = join(ROOT, "guests/prebuilt/vowels.ts.wasm");
@@ -67,13 +67,23 @@ describe("mortise call --allow-host", () => {
     assert.match(stderr, /^mortise: MORTISE_TIMEOUT: .*ran past its deadline/);
   });
 
-  it("replaces the hosts of a manifest", async () => {
+  it("is needed for the hosts that a manifest asks for, or --manifest-grants is; hosts that are given replace them", async () => {
     const manifest = join(folder, "fetches.json");
     await writeFile(manifest, JSON.stringify({ wasm: [{ path: "fetches.wasm" }], allowed_hosts: ["127.0.0.1"] }));
     const input = JSON.stringify({ url: `${origin}/granted` });
-    assert.equal((await call(manifest, "fetch", "--input", input)).stdout, "you asked for /granted");
-    assert.match((await call(manifest, "fetch", "--input", input, "--allow-host", "api.example.com")).stderr, /^mortise: MORTISE_HTTP_DENIED/);
-    assert.deepEqual(seen.splice(0), ["/granted"]);
+    const refused = await call(manifest, "fetch", "--input", input);
+    assert.match(
+      refused.stderr,
+      /^mortise: note: not granted: host 127\.0\.0\.1; --manifest-grants grants what the manifest asks for\nmortise: MORTISE_PERMISSION: /,
+    );
+    assert.deepEqual([refused.stdout, refused.exitCode, seen.splice(0)], ["", 1, []]);
+    const granted = await call(manifest, "fetch", "--input", input, "--manifest-grants");
+    assert.deepEqual([granted.stdout, granted.stderr, seen.splice(0)], ["you asked for /granted", "", ["/granted"]]);
+    for (const flags of [[], ["--manifest-grants"]]) {
+      const other = await call(manifest, "fetch", "--input", input, "--allow-host", "api.example.com", ...flags);
+      assert.match(other.stderr, /^mortise: MORTISE_HTTP_DENIED/);
+      assert.deepEqual(seen.splice(0), []);
+    }
   });
 
   it("refuses what is no host", async () => {
@@ -103,6 +113,12 @@ describe("mortise call --allow-path and --env", () => {
     assert.equal(await exitCode(), 18);
     assert.equal(await exitCode("--allow-path", `${folder}/data:/data:ro`), 10);
     assert.equal(await exitCode("--env", "A=1", "--env", "B=2"), 58);
+    const manifest = join(folder, "grants.json");
+    await writeFile(manifest, JSON.stringify({ wasm: [{ path }], allowed_paths: { "ro:data": "/data" } }));
+    const asked = await call(manifest, "_start", "--json");
+    assert.match(asked.stdout, /"exitCode":18\b/);
+    assert.ok(asked.stderr.startsWith(`mortise: note: not granted: folder ${join(folder, "data")}:/data:ro; --manifest-grants`), asked.stderr);
+    assert.match((await call(manifest, "_start", "--json", "--manifest-grants")).stdout, /"exitCode":10\b/);
   });
 
   it("report a folder that cannot be granted", async () => {
@@ -113,6 +129,13 @@ describe("mortise call --allow-path and --env", () => {
 });
 
 describe("mortise call of a program", () => {
+  it("says that what _start writes is dropped, and what shows it", async () => {
+    const path = await writeWat(folder, "writes", PROGRAMS.writes);
+    const { stdout, stderr } = await call(path, "_start");
+    assert.equal(stdout, "");
+    assert.match(stderr, /^mortise: note: _start begins a program, whose output is dropped here; mortise run .*writes\.wasm shows it\n/);
+  });
+
   it("points to mortise run", async () => {
     const path = await writeWat(folder, "returns", program(""));
     const { stderr, exitCode } = await call(path, "main");

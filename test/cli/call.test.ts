@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 
 import { FIXTURE, NEEDS_HOST, SHARED_MEMORY, makeFolder, writeWat } from "./modules.ts";
-import { type CliResult, runCli } from "./run-cli.ts";
+import { type CliResult, ROOT, runCli } from "./run-cli.ts";
 
 const ECHO = "guests/prebuilt/echo.c.wasm";
 const VOWELS = "guests/prebuilt/vowels.ts.wasm";
@@ -65,6 +65,26 @@ describe("mortise call", () => {
     assert.ok(fromFile.stdoutBytes.equals(bytes));
     const fromStdin = await runCli(["call", ECHO, "echo", "-"], { stdin: bytes });
     assert.ok(fromStdin.stdoutBytes.equals(bytes));
+  });
+
+  it("reads no more of an input without end than the plugin can have", async () => {
+    const result = await runCli(["call", ECHO, "echo", "--input-file", "/dev/zero", "--memory-mb", "1"]);
+    assertFailure(result, 1, "MORTISE_INPUT_LIMIT");
+    assert.match(result.stderr, /the input has 1048577 bytes/);
+  });
+
+  it("holds an input to what a manifest says of memory", async () => {
+    const path = join(folder, "small.json");
+    await writeFile(path, JSON.stringify({ wasm: [{ path: join(ROOT, ECHO) }], memory: { max_pages: 4 } }));
+    const result = await runCli(["call", path, "echo", "-"], { stdin: Buffer.alloc(1 << 20) });
+    assertFailure(result, 1, "MORTISE_INPUT_LIMIT");
+    assert.match(result.stderr, /the input has 262145 bytes/);
+  });
+
+  it("reads no input before the plugin is there and has the function", async () => {
+    assertFailure(await runCli(["call", "missing.wasm", "run", "--input-file", "none.txt"]), 3, "MORTISE_SOURCE_NOT_FOUND");
+    assertFailure(await runCli(["call", ECHO, "run", "--input-file", "none.txt"]), 2, "MORTISE_UNKNOWN_FUNCTION");
+    assertFailure(await runCli(["call", ECHO, "echo", "--input-file", "none.txt"]), 2, "MORTISE_USAGE");
   });
 
   it("writes nothing for an empty output", async () => {

@@ -1,6 +1,8 @@
 // `mortise inspect`: what it says of good, refused and broken modules.
 import assert from "node:assert/strict";
 import { readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { stripVTControlCharacters } from "node:util";
@@ -53,6 +55,42 @@ describe("mortise inspect", () => {
     assert.ok(!plain.stdout.includes("\u001b"));
     assert.ok(coloured.stdout.includes("\u001b[1m"));
     assert.equal(stripVTControlCharacters(coloured.stdout), plain.stdout);
+  });
+
+  it("describes the main module of a manifest, with what the manifest is made of and asks for", async () => {
+    const path = await writeWat(folder, "main", EVIL_NAMES);
+    const manifest = join(folder, "two.json");
+    const size = (await readFile(path)).length;
+    const wasm = [
+      { path: "main.wasm", name: "main" },
+      { path: "shared.wasm", name: "other" },
+    ];
+    await writeWat(folder, "shared", SHARED_MEMORY);
+    await writeFile(manifest, JSON.stringify({ wasm, allowed_hosts: ["a.example", "b.example"], allowed_paths: { "ro:/data": "/d" } }));
+    const { stdout, exitCode } = await runCli(["inspect", manifest]);
+    assert.equal(exitCode, 0);
+    assert.ok(stdout.startsWith(`${manifest}\nmanifest   its main module is described below\nmodules    main: "${path}", ${size} bytes\n`), stdout);
+    assert.match(stdout, /\n {11}other: ".*shared\.wasm", \d+ bytes\nhosts {6}a\.example\n {11}b\.example\nfolders {4}\/data:\/d:ro\n/);
+    assert.match(stdout, /\n {2}plain +\(\) -> \(\) +can be called\n/);
+    const json = JSON.parse((await runCli(["inspect", manifest, "--json"])).stdout) as { size: number; manifest: { modules: unknown } };
+    assert.equal(json.size, size);
+    assert.deepEqual(json.manifest, {
+      modules: [
+        { name: "main", source: `"${path}"`, size },
+        { name: "other", source: `"${join(folder, "shared.wasm")}"`, size: (await readFile(join(folder, "shared.wasm"))).length },
+      ],
+      hosts: ["a.example", "b.example"],
+      folders: [{ host: "/data", guest: "/d", readOnly: true }],
+    });
+  });
+
+  it("takes a URL", async (t) => {
+    const module = await readFile(join(ROOT, "guests/prebuilt/echo.c.wasm"));
+    const server = createServer((_request, response) => response.end(module));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    t.after(() => server.close().closeAllConnections());
+    const { stdout, exitCode } = await runCli(["inspect", `http://127.0.0.1:${(server.address() as AddressInfo).port}/echo.wasm`, "--json"]);
+    assert.deepEqual([(JSON.parse(stdout) as { size: number }).size, exitCode], [module.length, 0]);
   });
 
   it("prints the same as one object with --json", async () => {

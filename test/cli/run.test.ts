@@ -67,11 +67,26 @@ describe("mortise run", () => {
     const manifest = join(folder, "count.json");
     await writeFile(manifest, JSON.stringify({ wasm: [{ path: join(ROOT, WORD_COUNT) }], allowed_paths: { [`ro:${ROOT}docs`]: "/docs" } }));
     const text = await readFile(join(ROOT, "docs/cli.md"), "utf8");
-    const { stdout, stderr, exitCode } = await run(manifest, "/docs/cli.md");
+    const { stdout, stderr, exitCode } = await run("--manifest-grants", manifest, "/docs/cli.md");
     const [lines = "", words = "", bytes = "", name] = stdout.trim().split(/\s+/);
     assert.deepEqual([Number(lines), Number(bytes), name], [text.split("\n").length - 1, Buffer.byteLength(text), "/docs/cli.md"]);
     assert.equal(Number(words), text.match(/\S+/g)?.length);
     assert.deepEqual([stderr, exitCode], ["", 0]);
+  });
+
+  it("grants nothing that a manifest asks for by itself, and says so", async () => {
+    const manifest = join(folder, "asks.json");
+    await mkdir(join(folder, "asked"), { recursive: true });
+    const wasm = [{ path: basename(paths.asks_for_folder) }];
+    await writeFile(manifest, JSON.stringify({ wasm, allowed_hosts: ["a.example", "b.example"], allowed_paths: { asked: "/a" } }));
+    const refused = await run(manifest);
+    const note = `mortise: note: not granted: hosts a.example, b.example; folder ${join(folder, "asked")}:/a; --manifest-grants grants what the manifest asks for\n`;
+    assert.deepEqual([refused.stderr, refused.exitCode], [note, 8]);
+    const granted = await run(manifest, "--manifest-grants");
+    assert.deepEqual([granted.stderr, granted.exitCode], ["", 0]);
+    // A folder that is given stands for those of the manifest.
+    const given = await run(manifest, "--dir", `${folder}/asked:/b`);
+    assert.deepEqual([given.stderr, given.exitCode], [note.replace(/; folder .*?;/, ";"), 0]);
   });
 });
 

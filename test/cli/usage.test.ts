@@ -130,7 +130,7 @@ describe("A command line that makes no sense", () => {
       ["none.txt", "it does not exist"],
       ["src", "it is a directory"],
     ] as const) {
-      const result = await runCli([...call, "--input-file", file]);
+      const result = await runCli(["call", "guests/prebuilt/echo.c.wasm", "echo", "--input-file", file]);
       assert.equal(result.stderr, `mortise: MORTISE_USAGE: cannot read the input file "${file}": ${problem}\n`);
       assert.equal(result.exitCode, 2);
     }

@@ -324,7 +324,18 @@ describe("resolveLimits", () => {
 
   it("refuses everything else, naming the limit", () => {
     for (const name of names) {
-      const bad: unknown[] = [-1, Number.NaN, Number.NEGATIVE_INFINITY, "5", 5n, null, true, {}, [], name.endsWith("Ms") || name === "cpuShare" ? 0 : 1.5];
+      const bad: unknown[] = [
+        -1,
+        Number.NaN,
+        Number.NEGATIVE_INFINITY,
+        "5",
+        5n,
+        null,
+        true,
+        {},
+        [],
+        name.endsWith("Ms") || name === "cpuShare" ? 0 : 1.5,
+      ];
       for (const value of bad) {
         assert.throws(() => resolveLimits({ [name]: value }), {
           code: "MORTISE_INVALID_OPTION",

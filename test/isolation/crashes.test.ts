@@ -65,7 +65,7 @@ async function provoke(kind: PlaceKind, name: string, input: Uint8Array<ArrayBuf
     sections: type === "call" ? [input] : [],
   });
   await session.request(order("load", 20_000));
-  const error: unknown = await session.request(order("call", TIMED.has(name) ? 300 : 20_000)).then(
+  const error: unknown = await session.request(order("call", name === "late" ? -40 : TIMED.has(name) ? 300 : 20_000)).then(
     () => undefined,
     (reason: unknown) => reason,
   );
@@ -171,6 +171,15 @@ describe("A place that does not answer", () => {
       assert.deepEqual([error.code, error.details["limit"], lost, losses], ["MORTISE_TIMEOUT", 300, true, 1]);
     });
   }
+
+  it("to an order whose time was over is ended after grace, and no timer is set to a time that was", async () => {
+    const warnings: string[] = [];
+    const note = ({ name }: Error): void => void warnings.push(name);
+    process.on("warning", note);
+    const { error, lost } = await provoke("thread", "late");
+    process.off("warning", note);
+    assert.deepEqual([error.code, lost, warnings], ["MORTISE_TIMEOUT", true, []]);
+  });
 
   it("and does not even read is ended in the same way, however much it was sent", async () => {
     const { error, lost } = await provoke("process", "deaf", new Uint8Array(32 * MIB));

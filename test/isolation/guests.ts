@@ -27,3 +27,15 @@ export const REFLECTOR = `(module ${ENV}
   (func (export "twice") (drop (call $work (call $input_offset))) (call $reflect))
   (func (export "spin") (loop (br 0)))
   (func (export "f_then_spin") (call $reflect) (loop (br 0))))`;
+
+/** `sleep` calls the host, then sleeps for a year; `wake` does nothing. */
+export const SLEEPER = `(module
+  (import "host" "work" (func $work))
+  (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "sleep")
+    (call $work)
+    (i64.store (i32.const 24) (i64.const 31536000000000000))
+    (i32.store (i32.const 16) (i32.const 1))
+    (drop (call $poll (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 200))))
+  (func (export "wake")))`;

@@ -5,7 +5,9 @@ import { readFileSync } from "node:fs";
 import { afterEach, describe, it } from "node:test";
 
 import { type CallContext, type MortiseError, type Plugin, type PluginOptions, loadPlugin } from "../../src/index.ts";
+import { resolveLimits } from "../../src/api/limits.ts";
 import { configureIsolation, placeCounts } from "../../src/isolation/places.ts";
+import { createRemoteRunners } from "../../src/isolation/remote-runner.ts";
 import { assembleText } from "../wasm/assemble.ts";
 import { childProcesses, openDescriptors, threads, until } from "./children.ts";
 import { REFLECTOR, prebuilt, wat } from "./guests.ts";
@@ -197,6 +199,15 @@ describe("configureIsolation", () => {
       assert.throws(() => configureIsolation({ [name]: value as number }), { code: "MORTISE_INVALID_OPTION" });
     });
   }
+});
+
+describe("createRemoteRunners", () => {
+  it("starts nothing for a caller whose time is over", async () => {
+    const runners = createRemoteRunners("process", { state: { name: "guest", limits: resolveLimits() }, modules: [] } as never);
+    await assert.rejects(runners.create(-40), { code: "MORTISE_TIMEOUT" });
+    assert.equal(placeCounts().process, 0);
+    await runners.close();
+  });
 });
 
 describe("A plugin's thread", () => {

@@ -51,13 +51,15 @@ for (const isolation of ["thread", "process"] as const) {
 }
 
 describe("A program with a plugin in a process", () => {
-  it("that is killed takes the plugin's process with it", async () => {
-    const program = start("process", "wait");
-    const pids = await new Promise<number[]>((resolve) =>
-      program.stdout?.once("data", (chunk: Buffer) => resolve(String(chunk).trim().split(" ").map(Number))),
-    );
-    assert.ok(pids.length > 0 && pids.every(isAlive));
-    program.kill("SIGKILL");
-    await until(() => !pids.some(isAlive));
-  });
+  for (const task of ["wait", "sleep"]) {
+    it(`that is killed takes the plugin's process with it: ${task}`, async () => {
+      const program = start("process", task);
+      const pids = await new Promise<number[]>((resolve) =>
+        program.stdout?.once("data", (chunk: Buffer) => resolve(String(chunk).trim().split(" ").map(Number))),
+      );
+      assert.ok(pids.length > 0 && pids.every(isAlive));
+      program.kill("SIGKILL");
+      await until(() => !pids.some(isAlive));
+    });
+  }
 });

@@ -2,7 +2,7 @@
 
 import { loadPlugin } from "../../src/index.ts";
 import { childProcesses, until } from "./children.ts";
-import { prebuilt } from "./guests.ts";
+import { SLEEPER, prebuilt, wat } from "./guests.ts";
 
 const [isolation, task] = process.argv.slice(2) as ["thread" | "process", string];
 const plugin = await loadPlugin(prebuilt("fixtures.c"), {
@@ -18,6 +18,14 @@ if (task === "idle") {
   // Nothing else keeps this process until the call is over, not even a timer.
   const options = { timeoutMs: Number.POSITIVE_INFINITY };
   void plugin.call("spin", "", options).catch((error: { code: string }) => console.log(error.code));
+} else if (task === "sleep") {
+  // Says where a guest sleeps, which nothing but the end of this process wakes.
+  const sleeper = await loadPlugin(await wat(SLEEPER)(), {
+    isolation,
+    limits: { timeoutMs: Number.POSITIVE_INFINITY },
+    hostFunctions: { host: { work: () => void setImmediate(() => console.log(childProcesses().join(" "))) } },
+  });
+  void sleeper.call("sleep").catch(() => {});
 } else {
   // Says where the plugin runs, and waits to be killed.
   void plugin.call("spin").catch(() => {});

@@ -36,6 +36,7 @@ function formsOf(manifest: Record<string, unknown>): readonly (readonly [form: s
 
 const plain = (found: ResolvedManifest): unknown => ({
   ...found,
+  origin: undefined,
   config: { ...found.config },
   modules: found.modules.map(({ name, bytes }) => [name, base64(bytes)]),
 });

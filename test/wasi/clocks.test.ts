@@ -1,10 +1,13 @@
 // Clocks: which there are, how fine they are, and what they say.
 
 import assert from "node:assert/strict";
+import { utimesSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 
 import type { WasiClock } from "../../src/wasi/options.ts";
 import { OUT, mortiseGuest } from "./guest.ts";
+import { hostFolder } from "./host-folder.ts";
 
 /** A clock that a test moves. */
 function fakeClock(): WasiClock & { now: bigint } {
@@ -61,5 +64,29 @@ for (const clock of ["coarse", "precise"] as const) {
     const found = Number(guest.view.getBigUint64(OUT, true)) / 1e6;
     // A precise clock was set when the process started; it may have drifted a little.
     assert.ok(found >= before - 1000 && found <= Date.now() + 1000, `${found} at ${before}`);
+  });
+}
+
+for (const [clock, grain] of [
+  ["coarse", 1_000_000n],
+  ["precise", 1000n],
+] as const) {
+  test(`path_filestat_get() and fd_filestat_get() tell the times of files as finely as clocks, ${clock}`, () => {
+    using folder = hostFolder({ file: "" });
+    utimesSync(join(folder.path, "file"), 1_700_000_000.123_456, 1_700_000_001.234_567);
+    const guest = mortiseGuest({ clock }, { [folder.path]: "/data" });
+    const times = (): bigint[] => [40, 48, 56].map((at) => guest.view.getBigUint64(OUT + at, true));
+    const expected = [1_700_000_000_123_456_000n, 1_700_000_001_234_567_000n].map((time) => time - (time % grain));
+    assert.equal(guest.run("path_filestat_get", 3, 0, ...guest.put("file"), OUT), 0);
+    const byPath = times();
+    const fd = guest.openRead("file");
+    assert.equal(guest.run("fd_filestat_get", fd, OUT), 0);
+    for (const [accessed, modified, changed] of [byPath, times()]) {
+      // Seconds are a floating-point number in Node, a microsecond coarse.
+      assert.ok(Math.abs(Number((accessed as bigint) - (expected[0] as bigint))) <= 1000, `${accessed}`);
+      assert.ok(Math.abs(Number((modified as bigint) - (expected[1] as bigint))) <= 1000, `${modified}`);
+      if (clock === "coarse") assert.deepEqual([accessed, modified, changed].map((time) => (time as bigint) % grain), [0n, 0n, 0n]); // prettier-ignore
+    }
+    guest.close();
   });
 }

@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { statSync } from "node:fs";
 import { test } from "node:test";
 
+import { FILE_TYPE } from "../../src/wasi/entry.ts";
+import { FolderListing, Listings, MAX_LISTING_BYTES } from "../../src/wasi/folder-listing.ts";
 import { OUT, READ, errnoName, mortiseGuest } from "./guest.ts";
 import { hostFolder } from "./host-folder.ts";
 
@@ -59,7 +61,7 @@ test("fd_fdstat_get() writes 24 bytes", () => {
 
 test("fd_filestat_get() and path_filestat_get() write 64 bytes", () => {
   using folder = hostFolder({ "file.txt": "text" });
-  const guest = mortiseGuest({}, { [folder.path]: "/data" });
+  const guest = mortiseGuest({ clock: "precise" }, { [folder.path]: "/data" });
   const stat = statSync(`${folder.path}/file.txt`, { bigint: true });
   const expected = new Uint8Array(66).fill(0x3f);
   const view = new DataView(expected.buffer, 1);
@@ -256,4 +258,24 @@ test("fd_close() closes granted folders and standard streams too, for this insta
   for (const fd of [0, 3]) assert.equal(guest.run("fd_close", fd), 0);
   assert.equal(errnoName(guest.content("a")), "badf");
   assert.equal(guest.run("fd_close", 3), 8);
+});
+
+test("Listings keep little besides the one in use, however many folders are read", () => {
+  const host = { charge: () => {}, timeLeftMs: () => Number.POSITIVE_INFINITY };
+  let open = 0;
+  const listings = new Listings<string>();
+  const kept = new Map<string, FolderListing>();
+  for (const owner of ["a", "b", "c", "d"]) {
+    open++;
+    const names = { next: () => ({ name: new Uint8Array(255).fill(0x78), type: FILE_TYPE.file }), close: () => void open-- };
+    const listing = new FolderListing(names, host);
+    listings.set(owner, listing);
+    kept.set(owner, listing);
+    listings.trim(owner);
+    listing.from(0, owner === "a" ? 1000 : 3 << 20);
+  }
+  listings.trim("d");
+  const bytes = [...kept].reduce((sum, [owner, listing]) => sum + (listings.get(owner) === undefined ? 0 : listing.bytes), 0);
+  assert.ok(bytes <= (6 << 20) + kept.get("d")!.bytes && kept.get("d")!.bytes < MAX_LISTING_BYTES * 1.1, `${bytes}`);
+  assert.deepEqual([[...kept.keys()].filter((owner) => listings.get(owner) !== undefined), open], [["c", "d"], 2]);
 });

@@ -1,6 +1,7 @@
 // A mounted folder by itself: what it refuses even if something before it should fail to, or another program comes between.
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { linkSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -95,6 +96,71 @@ for (const [kind, handles] of Object.entries(KINDS)) {
     assert.equal(mount.quota.usedBytes, 0);
   });
 }
+
+test("linuxHandles.sameMount() tells what is mounted inside from what is not", { skip: process.platform !== "linux" }, () => {
+  using folder = hostFolder({ "file.txt": "", "folder/file.txt": "", link: { link: "file.txt" } });
+  const root = linuxHandles.hold(folder.path);
+  const same = (path: string): boolean => {
+    const handle = linuxHandles.hold(path);
+    try {
+      return linuxHandles.sameMount(handle, root);
+    } finally {
+      handle.close();
+    }
+  };
+  assert.deepEqual(
+    ["", "file.txt", "folder/file.txt", "link"].map((name) => same(join(folder.path, name))),
+    [true, true, true, true],
+  );
+  assert.deepEqual(["/proc/version", "/proc/self/status"].map(same), [false, false]);
+  root.close();
+});
+
+/** Runs in namespaces of its own, where it may mount. */
+const IN_NAMESPACE = `
+  const { openMount, mountRoot } = await import(process.argv[1]);
+  const { linuxHandles } = await import(process.argv[2]);
+  const root = mountRoot(openMount(process.argv[3], linuxHandles, true, 0));
+  for (const name of ["own.txt", "bound.txt"]) {
+    try {
+      root.lookup(name).open({ read: true, write: false, truncate: false });
+      console.log(name, "opened");
+    } catch (error) {
+      console.log(name, error.errno);
+    }
+  }`;
+const canMount = process.platform === "linux" && spawnSync("unshare", ["-rm", "mount", "--bind", "/proc/version", "/proc/version"]).status === 0;
+
+test("lookup() refuses a single file of another file system that is mounted inside", { skip: !canMount }, () => {
+  using folder = hostFolder({ "own.txt": "", "bound.txt": "" });
+  const urls = ["mount.ts", "mount-handles.ts"].map((file) => new URL(`../../src/wasi/${file}`, import.meta.url).href);
+  const script = 'mount --bind /proc/version "$1/bound.txt" && exec "$2" --conditions=source --input-type=module -e "$3" "$4" "$5" "$1"';
+  const { stdout, stderr } = spawnSync("unshare", ["-rm", "sh", "-c", script, "sh", folder.path, process.execPath, IN_NAMESPACE, ...urls]);
+  assert.equal(stdout.toString(), `own.txt opened\nbound.txt ${ERRNO.notcapable}\n`, stderr.toString());
+});
+
+test("lookup() takes a file of another device for one of the folder where nothing is mounted, as overlays have it", () => {
+  using folder = hostFolder({ "file.txt": "kept", "folder/": "" });
+  const otherDevice = (same: boolean): HandleKind => ({
+    ...pathHandles,
+    hold: (path) => {
+      const handle = pathHandles.hold(path);
+      return path === folder.path ? handle : { ...handle, stat: Object.assign(handle.stat, { dev: handle.stat.dev + 1n }) };
+    },
+    sameMount: () => same,
+  });
+  const names = (same: boolean): unknown[] => {
+    const root = mountRoot(openMount(folder.path, otherDevice(same), true, 0));
+    return ["file.txt", "folder"].map((name) => {
+      try {
+        return root.lookup(name)?.type;
+      } catch (error) {
+        return (error as { errno: unknown }).errno;
+      }
+    });
+  };
+  assert.deepEqual([names(true), names(false)], [[4, ERRNO.notcapable], [ERRNO.notcapable, ERRNO.notcapable]]); // prettier-ignore
+});
 
 test("pathHandles.open() opens no file whose folder has become a link to another that has the same file", () => {
   using folder = hostFolder({ "../outside/file.txt": "same", "inside/": "" });

@@ -107,6 +107,23 @@ test("poll_oneoff() knows times of every clock, and refuses others in the event"
   ]);
 });
 
+test("poll_oneoff() compares times with the rounded clock, so that it tells no finer time", () => {
+  const now = fakeClock();
+  const guest = mortiseGuest({ now });
+  const second = 1_000_000_000n;
+  now.now = 2n * MS - 1n;
+  const wishes = [second, second + MS, second + MS + 1n, second + 2n * MS - 1n].map((timeout, index) => ({
+    userData: BigInt(index),
+    timeout,
+    flags: 1,
+  }));
+  assert.equal(guest.run("poll_oneoff", ...subscribe(guest, ...wishes, { userData: 9n, type: 2, fd: 1 })), 0);
+  assert.deepEqual(
+    events(guest).map((event) => (event as unknown[])[0]),
+    [0n, 1n, 9n],
+  );
+});
+
 test("poll_oneoff() reports descriptors at once, with what a file has left", () => {
   const now = fakeClock();
   const guest = mortiseGuest({ now, files: { "/file": "0123456789" } });

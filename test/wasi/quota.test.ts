@@ -117,3 +117,18 @@ test("files in memory are the plugin's: instances share them, and given content 
   assert.equal(create(two, "more", ""), "nospc");
   assert.equal(mortiseGuest({ files: { "/given": "" } }).stat("new"), -44);
 });
+
+test("a quota has no more names than what is left of them", () => {
+  using folder = hostFolder();
+  const grants = resolveWasi(
+    {},
+    { [folder.path]: { guest: "/data", maxBytes: Number.POSITIVE_INFINITY } },
+    { allowances: [{ bytes: 3 * ENTRY_BYTES, entries: 2 }] },
+  );
+  const guest = instanceOf(grants);
+  assert.deepEqual([create(guest, "a", ""), create(guest, "b", ""), create(guest, "c", "")], ["success", "success", "nospc"]);
+  assert.equal(guest.path("path_unlink_file", "a"), 0);
+  assert.deepEqual([create(guest, "c", "x".repeat(ENTRY_BYTES + 1)), create(guest, "d", "")], [ENTRY_BYTES, "nospc"]);
+  guest.close();
+  grants.close();
+});

@@ -64,7 +64,7 @@ async function compile(sources: readonly ModuleSource[], options: CompileOptions
   return {
     main,
     modules,
-    stubs: await compileStubs(plan),
+    stubs: await compileStubs(plan, plugin),
     entries: callableExports(main, linked.size > 0 || modules.length > 1),
     initialPages,
     initialEntries,
@@ -128,10 +128,15 @@ async function compileModule(
   }
 }
 
-async function compileStubs({ links, stubTypes }: LinkPlan): Promise<LinkStubs | undefined> {
+async function compileStubs({ links, stubTypes }: LinkPlan, plugin: string): Promise<LinkStubs | undefined> {
   if (stubTypes.length === 0) return undefined;
   const targets = links.filter(({ stub }) => stub !== undefined);
-  return { module: await WebAssembly.compile(buildStubs(stubTypes)), targets };
+  try {
+    return { module: await WebAssembly.compile(buildStubs(stubTypes)), targets };
+  } catch (error) {
+    // A type that names another of its own module, which the module of stubs has not.
+    throw new MortiseError("MORTISE_WASM_INVALID", { source: `the links of plugin "${plugin}"`, reason: engineReason(error) }, error);
+  }
 }
 
 /** The engine's text without its prefix and without the offset, which is one in the rewritten module. */

@@ -127,6 +127,7 @@ export class Environment {
     const state = this.#state;
     const { function: fn, signal } = this.#calls;
     if (state.http === undefined) throw new MortiseError("MORTISE_PERMISSION", { plugin: state.name, function: fn, what: "an HTTP request" });
+    if (!this.#calls.mayWait) throw this.#calls.cannotWait("http_request");
     const json = this.#heap.text(request, "an HTTP request");
     const bytes = body === 0n ? undefined : this.#heap.block(body).slice();
     this.#heap.release(request);

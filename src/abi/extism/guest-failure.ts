@@ -74,8 +74,9 @@ const MAX_FRAMES = 32;
  * cannot be forged by them; injected functions are left out.
  */
 export function guestTrace(error: unknown, modules: readonly CompiledModule[]): GuestFrame[] {
-  const stack = error instanceof Error ? error.stack : undefined;
-  if (stack === undefined) return [];
+  const stack: unknown = error instanceof Error ? error.stack : undefined;
+  // A program may have a prepareStackTrace that gives something else.
+  if (typeof stack !== "string") return [];
   const frames: GuestFrame[] = [];
   for (const [, label = "", index, offset] of stack.matchAll(FRAME)) {
     const found = modules.find((module) => module.label === label);

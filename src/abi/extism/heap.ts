@@ -97,6 +97,7 @@ export class ExtismHeap {
       if (taken) this.#memory.grow(pages);
     } catch {
       // The engine has no room: the same answer as for the limit.
+      this.#meter.returnPages(pages);
     }
     this.refresh();
     if (BASE + size + BLOCK_OVERHEAD > this.bytes.length) {
@@ -179,10 +180,18 @@ export class ExtismHeap {
   }
 
   /** A new block of zeros; address 0 for no bytes. @throws MortiseError MORTISE_MEMORY_LIMIT */
+  allocZeros(size: number): number {
+    const address = this.alloc(size);
+    // It may be one that was used before and freed.
+    if (address !== 0) this.bytes.fill(0, address, address + size);
+    return address;
+  }
+
+  /** A new block, for whoever fills it; address 0 for no bytes. @throws MortiseError MORTISE_MEMORY_LIMIT */
   alloc(size: number): number {
     if (size <= 0) return 0;
     this.charge(size);
-    const address = this.#alloc(size);
+    const address = Number.isSafeInteger(size) && size <= MAX_ADDRESS ? this.#alloc(size) : 0;
     if (address === 0) throw new MortiseError("MORTISE_MEMORY_LIMIT", { ...this.#who, limit: this.#state.limits.memoryBytes });
     this.refresh();
     return address;

@@ -180,7 +180,7 @@ export class HostCalls {
         if (result instanceof Promise) {
           if (!suspendable) {
             void result.catch(nothing); // its failure is not ours to report twice
-            throw this.#cannotWait(name);
+            throw this.cannotWait(name);
           }
           meter.waitFor(result, settle);
           return zero;
@@ -197,7 +197,8 @@ export class HostCalls {
     };
   }
 
-  #cannotWait(name: string): MortiseError {
+  /** The error for a function that has to wait where nothing can. */
+  cannotWait(name: string): MortiseError {
     const { name: plugin } = this.#state;
     return canSuspend
       ? new MortiseError("MORTISE_ASYNC_HOST_FUNCTION", { plugin, function: this.function, name })

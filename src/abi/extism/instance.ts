@@ -302,8 +302,8 @@ export class ExtismInstance implements GuestInstance {
       this.poisoned = true;
       throw new MortiseError("MORTISE_STACK_OVERFLOW", { plugin: name, function: entry.name });
     }
-    if ((control[CONTROL.error >> 2] as number) !== 0 || (control[(CONTROL.error >> 2) + 1] as number) !== 0) throw this.#guestError(returnCode);
     if (entry.once) this.poisoned = true;
+    if ((control[CONTROL.error >> 2] as number) !== 0 || (control[(CONTROL.error >> 2) + 1] as number) !== 0) throw this.#guestError(returnCode);
     if (returnCode !== 0) throw new MortiseError("MORTISE_RETURN_CODE", { plugin: name, function: entry.name, returnCode });
     return new PluginOutput(heap.readOutput(), name, entry.name, heap.outputSet);
   }
@@ -412,7 +412,7 @@ export class ExtismInstance implements GuestInstance {
       readText: (address) => heap.text(address, "a block"),
       store: (data) => heap.store(data),
       length: (address) => heap.block(address).length,
-      alloc: (size) => BigInt(heap.alloc(size)),
+      alloc: (size) => BigInt(heap.allocZeros(size)),
       free: (address) => heap.release(address),
       setError: (message) => heap.setError(message),
       getVariable: (name) => state.variables.get(name)?.slice(),

@@ -380,11 +380,12 @@ class Kernel {
     code.get(entry).get(length).access("i32.store", this.#memory, 4);
     code.get(entry).get(capacity).access("i32.store", this.#memory, 8);
     code.get(entry).i32(IN_USE).access("i32.store", this.#memory, 12);
+    // Before clearing, in which the guest may be suspended: whoever allocates meanwhile must not get the same place.
+    this.#setLimits(code, (inner) => inner.get(address).get(capacity).op("i32.add"));
     code.globalGet(this.#dirty).if();
     this.#larger(code, address, this.#clean);
     code.get(address).get(capacity).op("i32.add").globalGet(this.#dirty);
     code.get(address).get(capacity).op("i32.add").globalGet(this.#dirty).op("i32.lt_u", "select").call(this.#zero).op("end");
-    this.#setLimits(code, (inner) => inner.get(address).get(capacity).op("i32.add"));
   }
 
   #defineFree(): number {
