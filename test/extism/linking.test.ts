@@ -178,13 +178,13 @@ describe("Linking", () => {
   });
 
   it("shows no module what was added to another, not even by its name", async () => {
-    const { hiddenName } = instrument(await assembleText("x", "(module (memory 1) (func $f) (start $f))"));
-    const wanted: readonly (readonly [item: string, key: Parameters<typeof hiddenName>[0]])[] = [
+    const instrumented = instrument(await assembleText("x", "(module (memory 1) (func $f) (start $f))"));
+    const wanted: readonly (readonly [item: string, key: Parameters<typeof instrumented.hiddenName>[0]])[] = [
       ["(global (mut i32))", "budget"], ["(global (mut i32))", "pagesLeft"], ["(global (mut i32))", "reason"], ["(table 5 5 funcref)", "ticks"],
       ["(memory 1)", "memory"], ["(func)", "start"], ["(func)", "enter:finish"], ["(func (param i64) (result i64))", "enter:env:alloc"],
     ]; // prettier-ignore
     for (const [item, key] of wanted) {
-      const name = hiddenName(key);
+      const name = instrumented.hiddenName(key);
       const error = await refusalOf({
         spy: `(module (import "main" "${name}" ${item}) (func (export "x")))`,
         main: `(module (import "spy" "x" (func $x)) (memory 1) (func $s) (start $s) (func (export "f") (call $x)))`,

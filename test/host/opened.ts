@@ -33,7 +33,11 @@ export function watchCall(call: Promise<PluginOutput>): { readonly state: string
 }
 
 /** A signal that is aborted after the fact, with its reason. */
-export function aborter(reason: unknown = new Error("changed my mind")): { readonly signal: AbortSignal; abort(): void; readonly reason: unknown } {
+export function aborter(reason: unknown = new Error("changed my mind")): {
+  readonly signal: AbortSignal;
+  readonly abort: () => void;
+  readonly reason: unknown;
+} {
   const controller = new AbortController();
   return { signal: controller.signal, abort: () => controller.abort(reason), reason };
 }

@@ -32,7 +32,7 @@ interface Opened {
   readonly answers: (() => void)[];
   /** What the next start function does. */
   starting: () => void;
-  advance(ms: number): void;
+  readonly advance: (ms: number) => void;
 }
 
 async function openPool(options: PluginOptions = {}): Promise<Opened> {

@@ -34,9 +34,8 @@ function formsOf(manifest: Record<string, unknown>): readonly (readonly [form: s
   ];
 }
 
-const plain = (found: ResolvedManifest): unknown => ({
+const plain = ({ origin: _origin, ...found }: ResolvedManifest): unknown => ({
   ...found,
-  origin: undefined,
   config: { ...found.config },
   modules: found.modules.map(({ name, bytes }) => [name, base64(bytes)]),
 });
@@ -58,6 +57,7 @@ describe("readManifest's settings", () => {
       const found = await read(source);
       assert.deepEqual(plain(found), {
         name: "plugin",
+        from: "local",
         modules: [
           ["lib", BASE64],
           ["main", base64(moduleOf(20))],
