@@ -14,13 +14,16 @@ export interface AllowedHosts {
 const MAX_ALTERNATIVES = 100;
 /** A bracketed IPv6 address is not a character class. */
 const ADDRESS = /^\[[\da-f:.]+\](?::\d+)?$/i;
+/** What shells have besides; it would match nothing. */
+const UNKNOWN = /[()]|\[[^\]]*\[/;
 const PLAIN = /^(?:\*\.|\*(?=:|$))?[^*?[\](){}]*$/;
 
 /**
  * Reads allowedHosts. `{a,b}` stands for one entry with each; `*`, `*.name`, names and addresses go to the core as they
  * are; whatever else has `*`, `?` or `[…]` is a glob.
  *
- * @throws MortiseError MORTISE_INVALID_OPTION for an entry that is no text, or with a negation: only what is listed is allowed
+ * @throws MortiseError MORTISE_INVALID_OPTION for an entry that is no text, or with a negation or another
+ *   kind of pattern: only what is listed is allowed
  */
 export function readAllowedHosts(list: readonly string[] | null | undefined): AllowedHosts {
   if (list === null || list === undefined) return { entries: [], globs: [] };
@@ -28,6 +31,7 @@ export function readAllowedHosts(list: readonly string[] | null | undefined): Al
   const expanded = list.flatMap((entry: unknown, index) => {
     if (typeof entry !== "string") throw unusable(index, entry === null ? "null" : typeof entry, "text");
     if (/!|\[\^/.test(entry)) throw unusable(index, `"${printable(entry, 80)}", a negation,`, "a host that is allowed");
+    if (UNKNOWN.test(entry)) throw unusable(index, `"${printable(entry, 80)}"`, "a pattern of no more than *, ?, [ab] and {a,b}");
     return expandBraces(entry, index);
   });
   const isPlain = (entry: string): boolean => ADDRESS.test(entry) || PLAIN.test(entry);

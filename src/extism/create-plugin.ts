@@ -6,6 +6,9 @@ import type { ResolvedManifest } from "../manifest/manifest.ts";
 import { readManifest } from "../manifest/read-manifest.ts";
 import type { PluginOptions } from "../host/options.ts";
 import { assemblePlugin } from "../loader/load-plugin.ts";
+import { refuseNetworkHosts } from "../loader/network-manifest.ts";
+import { readHostRules } from "../services/http/host-rules.ts";
+import { readAllowedHosts } from "./allowed-hosts.ts";
 import { explain } from "./failures.ts";
 import { adaptFunctions } from "./host-functions.ts";
 import { type LogGate, checkLevel, gatedLogger } from "./levels.ts";
@@ -43,6 +46,11 @@ async function load(source: ManifestLike, options: ExtismPluginOptions, gate: Lo
   const resolved = await readManifest(prepareSource(source), { maxBytes, fetch, allowedPathKeys: "guest" });
   const modules = resolved.modules.map(({ name, bytes, source: from }, index) => readFacts(bytes, from, [name, String(index)]));
   if (options.useWasi !== true) refuseWasi(resolved, modules);
+  if (resolved.from === "network" && options.allowedHosts === undefined) {
+    // What comes from elsewhere cannot grant itself this machine; globs are matched with names alone.
+    const { entries } = readAllowedHosts(resolved.allowedHosts);
+    refuseNetworkHosts({ ...resolved, allowedHosts: entries }, readHostRules(entries, "allowedHosts"));
+  }
   const settings: PluginOptions = {
     name: resolved.name,
     limits: limitsOf(options, resolved),

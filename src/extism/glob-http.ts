@@ -1,12 +1,12 @@
 // HTTP for hosts that globs allow: the core's allow-list has none, so that each name that matches gets a list with its name.
 
-import { isIP } from "node:net";
-import { matchesGlob } from "node:path";
-
-import type { HttpService } from "../api/http.ts";
+import type { HttpCall, HttpService } from "../api/http.ts";
+import { failureReport } from "../services/http/failures.ts";
+import { hostOf, isHostName, readTarget } from "../services/http/target.ts";
 import type { AllowedHosts } from "./allowed-hosts.ts";
+import { hostGlob } from "./host-glob.ts";
 
-/** Names whose services are kept. When there are more, the oldest that has nothing under way is closed. */
+/** Names that have services. For one more, the oldest that has nothing under way is closed. */
 const MAX_NAMES = 64;
 
 interface NamedService {
@@ -22,20 +22,25 @@ interface NamedService {
  */
 export function createGlobHttp({ entries, globs }: AllowedHosts, create: (hosts: readonly string[]) => HttpService): HttpService {
   const listed = create(entries);
+  const matchers = globs.map(hostGlob);
   const byName = new Map<string, NamedService>();
-  const serviceFor = (name: string): NamedService => {
+  let closed = false;
+  const serviceFor = (name: string, target: URL, call: HttpCall): NamedService => {
     const found = byName.get(name);
     if (found !== undefined) return found;
-    if (byName.size >= MAX_NAMES) closeOldest(byName);
+    if (byName.size >= MAX_NAMES && !closeOldest(byName)) throw failureReport(call).failed(target, `requests to ${MAX_NAMES} hosts are under way`);
     const made = { service: create([...entries, name]), underWay: 0 };
     byName.set(name, made);
     return made;
   };
   return {
     async request(request, call) {
-      const name = nameOf(request.url);
-      if (name === undefined || !globs.some((glob) => matchesGlob(name, glob))) return listed.request(request, call);
-      const named = serviceFor(name);
+      const target = readTarget(request.url);
+      const name = typeof target === "string" ? undefined : nameOf(target);
+      // The service of the list says what is wrong with a URL, and that it is closed.
+      if (closed || typeof target === "string" || name === undefined || !matchers.some((matches) => matches(name)))
+        return listed.request(request, call);
+      const named = serviceFor(name, target, call);
       named.underWay++;
       try {
         return await named.service.request(request, call);
@@ -44,6 +49,7 @@ export function createGlobHttp({ entries, globs }: AllowedHosts, create: (hosts:
       }
     },
     close() {
+      closed = true;
       listed.close();
       for (const { service } of byName.values()) service.close();
       byName.clear();
@@ -51,18 +57,20 @@ export function createGlobHttp({ entries, globs }: AllowedHosts, create: (hosts:
   };
 }
 
-function closeOldest(byName: Map<string, NamedService>): void {
+/** False if all have something under way. */
+function closeOldest(byName: Map<string, NamedService>): boolean {
   for (const [name, { service, underWay }] of byName) {
     if (underWay > 0) continue;
     service.close();
     byName.delete(name);
-    return;
+    return true;
   }
+  return false;
 }
 
 /** The host of a URL, if it is a name that a glob may match. */
-function nameOf(url: string): string | undefined {
-  const host = URL.canParse(url) ? new URL(url).hostname.replace(/\.$/, "") : "";
+function nameOf(target: URL): string | undefined {
+  const host = hostOf(target);
   const isLocal = host === "localhost" || host.endsWith(".localhost");
-  return host === "" || isLocal || host.startsWith("[") || isIP(host) !== 0 ? undefined : host;
+  return isHostName(host) && !isLocal ? host : undefined;
 }

@@ -1,6 +1,14 @@
 // Plugins of several modules, from text.
 
-import { type HostFunctions, type Plugin, type PluginOptions, isMortiseError, loadPlugin, type MortiseError } from "../../src/index.ts";
+import {
+  type CallContext,
+  type HostFunctions,
+  type Plugin,
+  type PluginOptions,
+  isMortiseError,
+  loadPlugin,
+  type MortiseError,
+} from "../../src/index.ts";
 import { assembleText } from "../wasm/assemble.ts";
 
 /** Text modules by name. */
@@ -33,4 +41,21 @@ export async function codeOf(work: () => unknown): Promise<unknown> {
   } catch (error) {
     return isMortiseError(error) ? error.code : error;
   }
+}
+
+/** Shows the host a number. */
+export const SEE = `(import "host" "see" (func $see (param i32)))`;
+
+/** A main module whose `f` calls `run` of the module "lib". */
+export const CALL_LIB = `(module (import "lib" "run" (func $run)) (func (export "f") (call $run)))`;
+
+/** What a guest showed the host, and the functions for that. */
+export interface Seeing {
+  readonly seen: number[];
+  readonly host: { readonly host: { readonly see: (context: CallContext, value: number) => void } };
+}
+
+export function seeing(): Seeing {
+  const seen: number[] = [];
+  return { seen, host: { host: { see: (_context, value) => void seen.push(value) } } };
 }

@@ -4,23 +4,32 @@ import { lookup as systemLookup } from "node:dns/promises";
 
 import type { HttpService } from "../../api/http.ts";
 import { invalidOption } from "../../api/limits.ts";
+import { Gate } from "./gate.ts";
 import { GuardedHttp } from "./guarded-http.ts";
-import { sharedLookup } from "./name-lookup.ts";
+import { type NameLookup, sharedLookup } from "./name-lookup.ts";
 import { nodeTransport } from "./node-transport.ts";
 import { type HttpOptions, resolveHttpLimits } from "./options.ts";
 
+/** The system's lookups block threads which the process needs for names and files of its own, and cannot be stopped: one at a time. */
+const SYSTEM = new Gate(1);
+
 /**
- * Makes a service that connects only to addresses it has checked. It uses no proxy, cookie, credential or trust setting of
- * the process, and keeps idle connections for a few seconds, which do not keep the process alive.
+ * Makes a service that connects only to addresses it has checked. It uses no proxy, cookie or credential of the process and
+ * checks certificates whatever the environment says. Without `ca` it trusts the authorities that Node trusts, those of
+ * NODE_EXTRA_CA_CERTS included. It keeps idle connections for a few seconds, which do not keep the process alive.
  *
  * @throws MortiseError MORTISE_INVALID_OPTION
  */
 export function createHttpService(options: HttpOptions = {}): HttpService {
   const limits = resolveHttpLimits(options, ["ca", "lookup"]);
-  const { ca, lookup = (hostname) => systemLookup(hostname, { all: true, order: "verbatim" }) } = options;
-  if (typeof lookup !== "function") throw invalidOption("lookup", typeof lookup, "a function");
+  const { ca, lookup } = options;
+  if (lookup !== undefined && typeof lookup !== "function") throw invalidOption("lookup", typeof lookup, "a function");
   if (ca !== undefined && typeof ca !== "string" && !(Array.isArray(ca) && ca.every((one) => typeof one === "string")))
     throw invalidOption("ca", typeof ca, "certificates in PEM");
   const { maxResponseBytes, maxHeaderBytes } = limits;
-  return new GuardedHttp(limits, nodeTransport({ maxResponseBytes, maxHeaderBytes, ca, lookup: sharedLookup(lookup) }));
+  // A service waits in a row of its own for its turn among the services, so that all get their turn.
+  const names = lookup === undefined ? sharedLookup(askSystem, [new Gate(1), SYSTEM]) : sharedLookup(lookup);
+  return new GuardedHttp(limits, nodeTransport({ maxResponseBytes, maxHeaderBytes, ca, lookup: names }));
 }
+
+const askSystem: NameLookup = (hostname) => systemLookup(hostname, { all: true, order: "verbatim" });

@@ -9,7 +9,7 @@ import { type MortiseError, isMortiseError } from "../../api/errors.ts";
 import { BodyBuffer } from "./body-buffer.ts";
 import { codeOf, networkReason, originOf } from "./failures.ts";
 import { joinHeaders } from "./headers.ts";
-import { type NameLookup, permittedAddresses } from "./name-lookup.ts";
+import { type RequestLookup, permittedAddresses } from "./name-lookup.ts";
 import { hostOf, portOf } from "./target.ts";
 import type { Incoming, Outgoing, Passage, Transport } from "./transport.ts";
 
@@ -18,7 +18,7 @@ export interface NodeTransportOptions {
   readonly maxResponseBytes: number;
   readonly maxHeaderBytes: number;
   readonly ca: string | readonly string[] | undefined;
-  readonly lookup: NameLookup;
+  readonly lookup: RequestLookup;
 }
 
 /** An idle connection is kept for less time than servers usually keep theirs, which is 5 seconds. */
@@ -109,9 +109,10 @@ function open(request: Outgoing, passage: Passage, options: NodeTransportOptions
 }
 
 /** The lookup of a new connection: what it returns is what is connected to, whatever the name says a moment later. */
-function guardedLookup({ url }: Outgoing, { kinds, report, signal }: Passage, lookup: NameLookup): LookupFunction {
+function guardedLookup({ url }: Outgoing, passage: Passage, lookup: RequestLookup): LookupFunction {
+  const { report, signal } = passage;
   const find = callbackify(async (hostname: string) => {
-    const answer = await permittedAddresses(lookup, hostname, kinds).catch((error: unknown) => {
+    const answer = await permittedAddresses(lookup, hostname, passage).catch((error: unknown) => {
       throw report.failed(url, networkReason(error), error);
     });
     // Node would connect all the same, for the agent.
@@ -134,6 +135,10 @@ function incoming(message: IncomingMessage, outgoing: ClientRequest, request: Ou
   // What breaks the protocol within the body is an error of the request; the message only learns that it is cut off.
   let broken: Error | undefined;
   outgoing.on("error", (error) => (broken ??= error));
+  // Node keeps the connection, with the body, until the request is sent, which a server that answers without reading it prevents.
+  message.on("end", () => {
+    if (!outgoing.writableFinished) outgoing.destroy();
+  });
   return {
     status: message.statusCode ?? 0,
     headers: joinHeaders(pairs(message.rawHeaders)),
