@@ -315,7 +315,11 @@ export class Plugin {
     try {
       for (let again = false; ; again = true) {
         const left = leftMs();
-        if (left <= 0) throw new MortiseError("MORTISE_TIMEOUT", { ...this.#who(fn), limit: statedMs });
+        if (left <= 0) {
+          // It may have been woken for room that it has no use for.
+          this.#pool.passOn();
+          throw new MortiseError("MORTISE_TIMEOUT", { ...this.#who(fn), limit: statedMs });
+        }
         if (again ? this.#pool.hasRoom : this.#pool.hasRoomForNewcomers) {
           const slot = await this.#pool.make(fn, Math.min(left, limits.initTimeoutMs));
           return { slot, leftMs: this.isolation === "inline" ? leftMs() : left };

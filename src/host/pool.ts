@@ -247,6 +247,12 @@ export class RunnerPool {
     });
   }
 
+  /** Lets the next caller in, after one that was woken and took nothing. */
+  passOn(): void {
+    this.#wakeNext();
+    this.#settleClose();
+  }
+
   /** Why a caller that has a slot must not begin: the pool was closed with an error meanwhile. */
   endedBy(fn: string): MortiseError | undefined {
     return this.#ended?.(fn);

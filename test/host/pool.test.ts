@@ -1,13 +1,9 @@
 // Instances of a plugin: how many there are, who gets one, and when one is replaced or freed.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { afterEach, describe, it, mock } from "node:test";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 
 import { type CallContext, type Plugin, type PluginOptions, instanceCount, setInstanceCap } from "../../src/index.ts";
-import { assemble } from "../wasm/corpus.ts";
 import { aborter, endOf, madeAndDiscarded, open, settle, watchCall } from "./opened.ts";
 
 /** Echoes; counts its calls; waits for the host; grows; fails. */
@@ -88,6 +84,24 @@ describe("A plugin with state", () => {
     assert.deepEqual(order, ["first", "second", "retry"]);
     assert.deepEqual(madeAndDiscarded(plugin), [2, 1]);
   });
+
+  for (const closes of [false, true]) {
+    it(`lets the next in where the deadline of one had passed when it was woken${closes ? ", and closes" : ""}`, async () => {
+      const { plugin, answers, advance } = await openPool();
+      const { signal, abort } = aborter();
+      const first = endOf(plugin.call("ask", "", { signal }));
+      const late = endOf(plugin.call("echo", "late", { timeoutMs: 5000 }));
+      const behind = closes ? undefined : endOf(plugin.call("echo", "behind"));
+      await settle();
+      assert.equal(answers.length, 1);
+      const closing = closes ? plugin.close() : undefined;
+      // By the clock its time is over, though no timer has come; and the instance is discarded, so that there is room alone.
+      advance(5000);
+      abort();
+      assert.deepEqual([await first, await late, await behind], ["MORTISE_ABORTED", "MORTISE_TIMEOUT", closes ? undefined : "behind"]);
+      await closing;
+    });
+  }
 
   it("counts what happens while it happens", async () => {
     const { plugin, answers, advance } = await openPool();
@@ -399,68 +413,6 @@ describe("The cap on instances", () => {
     }
     await plugin.close();
     assert.equal(instanceCount().live, live);
-  });
-});
-
-/** What a process says of its limits; "sh" is given first what ends with `exec`. */
-async function tellCeiling(argument: string, prelude: string = "exec"): Promise<unknown> {
-  const guest = Buffer.from(await assemble(CEILING_GUEST)).toString("base64");
-  const program = fileURLToPath(new URL("ceiling.ts", import.meta.url));
-  const script = `${prelude} "$0" --conditions=source --expose-gc "$1" ${argument}`;
-  const options = { timeout: 120_000, env: { ...process.env, CEILING_GUEST: guest } };
-  const { stdout } = await promisify(execFile)("sh", ["-c", script, process.execPath, program], options);
-  return JSON.parse(stdout);
-}
-
-const CEILING_GUEST = `(module
-  (import "extism:host/env" "input_offset" (func $input_offset (result i64)))
-  (import "extism:host/env" "input_length" (func $input_length (result i64)))
-  (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
-  (import "host" "ask" (func $ask))
-  (memory (export "memory") 1)
-  (func (export "wait") (call $ask))
-  (func (export "echo") (call $output_set (call $input_offset) (call $input_length))))`;
-
-const linux = process.platform === "linux" ? {} : { skip: "limits of address space are set with a shell of Linux" };
-
-describe("Instances of plugins that nobody closed", () => {
-  it("give their places back when they are collected", linux, async () => {
-    assert.deepEqual(await tellCeiling("collected"), { made: 200, left: 0 });
-  });
-});
-
-describe("A process that has no room for more instances", () => {
-  const refusing = {
-    codes: ["MORTISE_INSTANCE_FAILED"],
-    ends: ["MORTISE_CLOSED", "MORTISE_INSTANCE_FAILED"],
-    works: "works",
-    recovered: "recovered",
-    live: 1,
-  };
-
-  it("since the engine has none refuses calls with a code, serves the others, and recovers", linux, async () => {
-    const { made, ...rest } = (await tellCeiling("50000")) as { made: number };
-    assert.deepEqual(rest, refusing);
-    // The default cap is half of what was seen.
-    assert.ok(made > 5000, `${made} instances`);
-  });
-
-  // A memory takes 10 GiB of addresses, and an instance of this guest has two.
-  for (const gibibytes of [80, 200]) {
-    it(`since it may have ${gibibytes} GiB of addresses refuses calls with a code, serves the others, and recovers`, linux, async () => {
-      const { made, ...rest } = (await tellCeiling("50000", `ulimit -v ${gibibytes << 20} && exec`)) as { made: number };
-      assert.deepEqual(rest, refusing);
-      assert.ok(made <= gibibytes / 20, `${made} instances`);
-    });
-  }
-
-  it("not even for one, since it may have 24 GiB of addresses, refuses the plugin with a code", linux, async () => {
-    assert.deepEqual(await tellCeiling("50000", `ulimit -v ${24 << 20} && exec`), { refused: "MORTISE_INSTANCE_FAILED" });
-  });
-
-  it("unless the engine does without guard regions, since it may have 8 GiB of addresses", linux, async () => {
-    const { made, codes } = (await tellCeiling("20", `ulimit -v ${8 << 20} && exec`)) as { made: number; codes: string[] };
-    assert.deepEqual([made, codes], [20, []]);
   });
 });
 
