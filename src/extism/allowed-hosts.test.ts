@@ -36,6 +36,8 @@ describe("readAllowedHosts", () => {
     ["a negation inside", ["!(a|b).example.com"]],
     ["a negated class", ["[^a].example.com"]],
     ["a negated class of shells", ["[!a].example.com"]],
+    ["alternatives of shells", ["@(a|b).example.com"]],
+    ["a class with a name", ["[[:alpha:]].example.com"]],
     ["what is no text", [5]],
     ["null in the list", [null]],
     ["what is no list", "example.com"],

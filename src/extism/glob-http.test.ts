@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import type { HttpCall, HttpResponse, HttpService } from "../api/http.ts";
+import { createHttpService } from "../services/http/http-service.ts";
 import { createGlobHttp } from "./glob-http.ts";
 
 const ANSWER: HttpResponse = { status: 200, headers: {}, body: new Uint8Array(0) };
@@ -67,6 +68,41 @@ describe("createGlobHttp", () => {
     answers.resolve(ANSWER);
     await busy;
   });
+
+  it("refuses a 65th name while 64 have requests under way", async () => {
+    const answers = Promise.withResolvers<HttpResponse>();
+    const create = (): HttpService => ({ request: () => answers.promise, close: () => {} });
+    const service = createGlobHttp({ entries: [], globs: ["h*.ab"] }, create);
+    const busy = Array.from({ length: 64 }, (_unused, number) => ask(service, `https://h${number}.ab/`));
+    await assert.rejects(ask(service, "https://h64.ab/"), { code: "MORTISE_HTTP_FAILED", message: /requests to 64 hosts are under way$/ });
+    answers.resolve(ANSWER);
+    await Promise.all(busy);
+    assert.equal(await ask(service, "https://h64.ab/"), ANSWER);
+  });
+
+  it("makes no service after close", async () => {
+    const record = recorded();
+    const service = createGlobHttp({ entries: ["listed.org"], globs: ["h*.ab"] }, record.create);
+    service.close();
+    await ask(service, "https://host.ab/");
+    assert.deepEqual([record.open, record.lists], [0, ["listed.org"]]);
+  });
+
+  const invalid: readonly [what: string, url: string][] = [
+    ["longer than DNS allows", `https://${"a-".repeat(200)}.ab/`],
+    ["with an empty part", "https://a..ab/"],
+    ["that begins with a dash", "https://-a.ab/"],
+    ["in a URL that is too long", `https://a.ab/${"x".repeat(9000)}`],
+    ["after a user name", "https://user@a.ab/"],
+    ["in a URL with a backslash", "https://a.ab\\x"],
+  ];
+  for (const [what, url] of invalid) {
+    it(`answers a name ${what} with MORTISE_HTTP_INVALID`, async () => {
+      const service = createGlobHttp({ entries: [], globs: ["*a*", "-*", "*.ab*"] }, (hosts) => createHttpService({ hosts }));
+      await assert.rejects(ask(service, url), { code: "MORTISE_HTTP_INVALID" });
+      service.close();
+    });
+  }
 
   it("keeps 64 lists at most, and closes all of them", async () => {
     const record = recorded();

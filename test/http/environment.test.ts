@@ -2,6 +2,9 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
 
@@ -50,6 +53,18 @@ describe("an HTTP service", () => {
     await using server = await httpsServer(selfSigned("127.0.0.1"), (_message, response) => response.end("trusted"));
     const printed = await elsewhere(`https://127.0.0.1:${server.port}`, { NODE_TLS_REJECT_UNAUTHORIZED: "0" });
     assert.equal(printed, "MORTISE_HTTP_FAILED the server's certificate is not trusted: DEPTH_ZERO_SELF_SIGNED_CERT");
+  });
+
+  it("trusts the authorities that Node trusts, additional ones as well", async () => {
+    const certificate = selfSigned("127.0.0.1");
+    const folder = await mkdtemp(join(tmpdir(), "mortise-"));
+    try {
+      await writeFile(join(folder, "extra.pem"), certificate.cert);
+      await using server = await httpsServer(certificate, (_message, response) => response.end("trusted"));
+      assert.equal(await elsewhere(`https://127.0.0.1:${server.port}`, { NODE_EXTRA_CA_CERTS: join(folder, "extra.pem") }), "trusted");
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it("reads HTTP strictly, whatever the environment says", async () => {

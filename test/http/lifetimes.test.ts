@@ -207,6 +207,22 @@ describe("HttpService connections", () => {
     });
   });
 
+  it("are closed when the server answers without reading the request", async () => {
+    // More than the buffers of both sides hold.
+    const body = new Uint8Array(15 << 20);
+    await using server = await rawServer((socket) => {
+      if (!socket.isPaused()) socket.pause().write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    });
+    await withService(HERE, async (service) => {
+      assert.equal(textOf(await service.request(get(at(server), { method: "POST", body }), callOf())), "ok");
+      // The server learns of it when it reads on, and never gets the rest.
+      const [socket] = server.open;
+      socket?.removeAllListeners("data").resume();
+      await server.allClosed();
+      assert.ok((socket?.bytesRead ?? body.length) < body.length);
+    });
+  });
+
   it("that turn out to be closed are replaced, for methods that may be repeated", async () => {
     await using server = await rawServer((socket, input, connection) => {
       if (connection === 1 && input.includes("/again")) socket.resetAndDestroy();
