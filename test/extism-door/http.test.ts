@@ -144,6 +144,22 @@ compare("HTTP", [
   },
 ]);
 
+compare("HTTP with globs", [
+  {
+    name: "to names that DNS cannot hold",
+    run: async (create) => {
+      const codes: unknown[] = [];
+      for (const host of [`${"a-".repeat(60_000)}.example.com`, "a..example.com", "-a-.example.com"]) {
+        const options = { allowedHosts: ["*-*-*.example.com", "a*.example.com", "-*.example.com"] };
+        const answer = answerTo(options, JSON.stringify({ url: `http://${host}/` }))(create);
+        codes.push(await answer.catch((error: { readonly code?: unknown }) => error.code));
+      }
+      return codes;
+    },
+    expect: { because: "it is the plugin's fault, which has a code", door: Array(3).fill("MORTISE_HTTP_INVALID") },
+  },
+]);
+
 compare("fetch", [
   {
     name: "carries requests",
