@@ -94,7 +94,7 @@ export const ERRORS = {
   MORTISE_BAD_JSON: entry(502, `Failed in ${WHO}: its output is not JSON: {reason}`),
   MORTISE_LOG_LIMIT: entry(507, `Dropped log lines of ${WHO}: they passed the {limit} bytes that limits.logBytes allows a call`),
   MORTISE_VAR_LIMIT: entry(507, `Stopped ${WHO}: setting variable "{name}" would need {size} bytes in all, but limits.varBytes allows {limit}`),
-  MORTISE_PERMISSION: entry(403, `Stopped ${WHO}: {what} needs a permission that the plugin does not have`),
+  MORTISE_PERMISSION: entry(403, `Stopped ${WHO}: {what} needs a permission that the plugin does not have{hint}`),
   MORTISE_HOST_FUNCTION: entry(500, `Stopped ${WHO}: host function "{module}" "{name}" failed: {reason}`),
   MORTISE_HOST_RESULT: entry(500, `Stopped ${WHO}: host function "{module}" "{name}" returned {found} but must return {wanted}`),
   MORTISE_ASYNC_HOST_FUNCTION: entry(

@@ -5,17 +5,12 @@ import type { HttpService } from "../api/http.ts";
 import { now } from "../wasm/meter.ts";
 import { type Limits, type ResolvedLimits, invalidOption, resolveLimits } from "../api/limits.ts";
 import { type AbiName, type HostFunctions, LOG_LEVELS, type LogLevel, type Logger } from "../abi/guest.ts";
-import type { PathGrant, WasiOptions } from "../wasi/options.ts";
+import type { Permissions } from "../api/permissions.ts";
+import type { WasiOptions } from "../wasi/options.ts";
 import type { Isolation } from "./plugin.ts";
 import type { PoolOptions, ResolvedPool } from "./pool.ts";
 
-/** What a plugin may reach; absent is denied. */
-export interface Permissions {
-  /** Hosts that HTTP requests may go to; docs/http.md has the grammar. */
-  readonly hosts?: readonly string[];
-  /** Folders that WASI programs may use, by path of this machine; `ro:` in front of it allows reading only. */
-  readonly paths?: Readonly<Record<string, PathGrant>>;
-}
+export type { Permissions };
 
 /** HTTP for guests, apart from where it may go. */
 export interface HttpSettings {
@@ -172,6 +167,18 @@ function resolvePool(pool: PoolOptions = {}, stateless: boolean = false): Resolv
   return Object.freeze(resolved);
 }
 
+const PERMISSIONS: Record<keyof Permissions, true> = {
+  hosts: true,
+  paths: true,
+  kv: true,
+  cache: true,
+  metrics: true,
+  clock: true,
+  crypto: true,
+  databases: true,
+  attributes: true,
+};
+
 /** Refuses values of the wrong kind, which would fail later and elsewhere. */
 function checkKinds(options: PluginOptions): void {
   if (!isRecord(options)) throw invalidOption("options", kindOf(options), "an object");
@@ -188,7 +195,7 @@ function checkKinds(options: PluginOptions): void {
     if (options[key] !== undefined && !isRecord(options[key])) throw invalidOption(key, kindOf(options[key]), "an object");
   }
   for (const key of Object.keys(options.permissions ?? {}))
-    if (key !== "hosts" && key !== "paths") throw invalidOption(`permissions.${key}`, "unknown", "one of hosts, paths");
+    if (!Object.hasOwn(PERMISSIONS, key)) throw invalidOption(`permissions.${key}`, "unknown", `one of ${Object.keys(PERMISSIONS).join(", ")}`);
   if (options.signal !== undefined && !(options.signal instanceof AbortSignal))
     throw invalidOption("signal", kindOf(options.signal), "an AbortSignal");
   if (clock !== undefined && typeof clock !== "function") throw invalidOption("clock", kindOf(clock), "a function");

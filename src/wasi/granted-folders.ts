@@ -2,25 +2,13 @@
 
 import { MortiseError } from "../api/errors.ts";
 import { invalidOption } from "../api/limits.ts";
+import type { PathGrant } from "../api/permissions.ts";
 import { systemCode } from "./errno.ts";
 import { type Mount, openMount } from "./mount.ts";
 import { type HandleKind, handlesHere } from "./mount-handles.ts";
 import { MAX_PATH_BYTES } from "./path-walk.ts";
 
-/**
- * How a plugin sees a folder of the host. Text is the guest path alone. Names in the folder can then be read and written,
- * up to a quota.
- */
-export type PathGrant =
-  | string
-  | {
-      /** Path by which the plugin knows the folder. */
-      readonly guest: string;
-      /** @default "read-write", or "read-only" if the host path begins with "ro:" */
-      readonly access?: "read-only" | "read-write";
-      /** Bytes that the plugin may add; a file or folder counts 4,096 besides its content. @default 64 MiB */
-      readonly maxBytes?: number;
-    };
+export type { PathGrant };
 
 /** A folder that is granted from the start. */
 export interface GrantedFolder {

@@ -2,6 +2,7 @@
 
 import { MortiseError, printable } from "../../api/errors.ts";
 import type { HttpResponse } from "../../api/http.ts";
+import { permissionDenied } from "../../api/permissions.ts";
 import type { Meter } from "../../wasm/meter.ts";
 import { type HostValue, LOG_LEVELS, type LogLevel, type PluginState } from "../guest.ts";
 import { isStackOverflow } from "./guest-failure.ts";
@@ -126,7 +127,7 @@ export class Environment {
   httpRequest(request: bigint, body: bigint): Promise<bigint> {
     const state = this.#state;
     const { function: fn, signal } = this.#calls;
-    if (state.http === undefined) throw new MortiseError("MORTISE_PERMISSION", { plugin: state.name, function: fn, what: "an HTTP request" });
+    if (state.http === undefined) throw permissionDenied(state.name, fn, "an HTTP request", "hosts", '["HOST"]');
     if (!this.#calls.mayWait) throw this.#calls.cannotWait("http_request");
     const json = this.#heap.text(request, "an HTTP request");
     const bytes = body === 0n ? undefined : this.#heap.block(body).slice();

@@ -1,0 +1,57 @@
+// The context of one request, which travels through all hooks and services that serve it.
+
+import { randomUUID } from "node:crypto";
+
+const BRAND = Symbol.for("mortise.request");
+
+/** What {@link RequestContext} is made from. */
+export interface RequestOptions {
+  /** Name of the request in logs and for plugins; the same in every hook. @default a random UUID */
+  readonly id?: string;
+  /** W3C trace context that the request came with. @default none */
+  readonly traceparent?: string;
+  /** What is known of the request, by name; plugins read and write under permission. @default empty */
+  readonly attributes?: Readonly<Record<string, string>> | undefined;
+  /** Milliseconds for all hooks of the request together. @default unlimited */
+  readonly timeoutMs?: number;
+  /** Ends what is done for the request. */
+  readonly signal?: AbortSignal;
+  /** Monotonic clock in milliseconds, for tests. @default performance.now */
+  readonly clock?: () => number;
+}
+
+/** One request. The embedding application makes one for each, and hands it to every hook that it runs. */
+export class RequestContext {
+  readonly id: string;
+  readonly traceparent: string | undefined;
+  readonly signal: AbortSignal | undefined;
+  /** Attributes by name. Plugins see and change those that their permissions name. */
+  readonly attributes: Map<string, string>;
+  readonly #clock: () => number;
+  readonly #endsAt: number;
+
+  constructor({ id = randomUUID(), traceparent, attributes = {}, timeoutMs = Number.POSITIVE_INFINITY, signal, clock = now }: RequestOptions = {}) {
+    this.id = id;
+    this.traceparent = traceparent;
+    this.signal = signal;
+    this.attributes = new Map(Object.entries(attributes));
+    this.#clock = clock;
+    this.#endsAt = timeoutMs === Number.POSITIVE_INFINITY ? timeoutMs : clock() + timeoutMs;
+  }
+
+  /** Milliseconds until the request's deadline; not positive once it has passed. */
+  get timeLeftMs(): number {
+    return this.#endsAt === Number.POSITIVE_INFINITY ? this.#endsAt : this.#endsAt - this.#clock();
+  }
+
+  get [BRAND](): true {
+    return true;
+  }
+}
+
+const now = (): number => performance.now();
+
+/** True for a request context, also of another copy of the package. */
+export function isRequestContext(value: unknown): value is RequestContext {
+  return typeof value === "object" && value !== null && (value as Record<symbol, unknown>)[BRAND] === true;
+}

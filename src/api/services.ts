@@ -1,0 +1,45 @@
+// Functions that the host offers to plugins of every interface, and how they are called.
+
+import type { Awaitable } from "./store.ts";
+
+/** Import module of the services. */
+export const SERVICES_MODULE = "mortise:host";
+
+/**
+ * What crosses: `text` is UTF-8 and `bytes` any bytes, as a block or as pointer and length, whichever the plugin's
+ * interface has; i64 is a bigint, i32 and f64 are numbers.
+ */
+export type ServiceParam = "text" | "bytes" | "i32" | "i64" | "f64";
+/** `bytes` may be undefined, which guests see as 0, like bytes of length 0. */
+export type ServiceResult = "bytes" | "i32" | "i64" | "f64" | "none";
+/** A value of a {@link ServiceParam} or {@link ServiceResult}. */
+export type ServiceValue = string | Uint8Array | number | bigint | undefined;
+
+/** The call of a plugin that a service works for. */
+export interface ServiceCall {
+  readonly plugin: string;
+  readonly function: string;
+  /** Milliseconds that are left of the call, and that it had in all. */
+  readonly timeoutMs: number;
+  readonly statedMs: number;
+  /** Aborted when the call is over or was stopped. */
+  readonly signal: AbortSignal;
+  /** Value that the plugin's caller passed along; a {@link RequestContext} in hooks. */
+  readonly context: unknown;
+}
+
+/**
+ * One function. What it throws, a {@link MortiseError}, stops the plugin's call with that error: a service that is
+ * denied, broken or out of quota never looks like one that has nothing.
+ */
+export interface ServiceFunction {
+  readonly params: readonly ServiceParam[];
+  readonly result: ServiceResult;
+  /** Answers with a promise where it has to wait for something outside; see {@link waits}. */
+  run(call: ServiceCall, ...values: ServiceValue[]): Awaitable<ServiceValue>;
+  /** False if it never answers with a promise: guests that use nothing else need no suspension. */
+  readonly waits: boolean;
+}
+
+/** The functions of one plugin, by name; permissions are settled when they are called. */
+export type ServiceTable = Readonly<Record<string, ServiceFunction>>;
