@@ -1,7 +1,6 @@
 // Row 6: what an idle instance keeps in memory.
 
-import { compileExtism } from "../src/abi/extism/compile.ts";
-import { ExtismInstance } from "../src/abi/extism/instance.ts";
+import { compileGuest } from "../src/abi/compile.ts";
 import type { PluginState } from "../src/abi/guest.ts";
 import { resolveOptions } from "../src/host/options.ts";
 import { resolveWasi } from "../src/wasi/options.ts";
@@ -30,17 +29,25 @@ async function maker(kind: Kind, guest: string): Promise<() => Promise<unknown>>
   const options = { ...resolveOptions({}), name: guest };
   if (kind === "plugin") return () => loadPlugin(bytes, { name: guest });
   if (kind === "instance") {
-    const compiled = await compileExtism([{ name: "main", bytes }], { plugin: guest, limits: options.limits, hostFunctions: {} });
+    const compiled = await compileGuest("extism", [{ name: "main", bytes }], {
+      plugin: guest,
+      limits: options.limits,
+      hostFunctions: {},
+      provided: {},
+    });
     return async () => {
       const state: PluginState = {
         ...options,
+        config: new Map(),
+        configJson: "{}",
+        provided: {},
         variables: new Map(),
         variableBytes: 0,
         droppedLogs: 0,
         http: undefined,
         wasi: resolveWasi(undefined, undefined),
       };
-      return ExtismInstance.create(compiled, state, 1000);
+      return compiled.instantiate(state, 1000);
     };
   }
   const module = await WebAssembly.compile(bytes);

@@ -67,17 +67,30 @@ async function loadInSteps(bytes: Uint8Array): Promise<Steps> {
     reaching: () => new Uint8Array(0),
   };
   const main = { name: "main", instrumented, module: compiled, label: "" };
-  const guest: CompiledGuest = { main, modules: [main], stubs: undefined, entries: new Map(), initialPages: 64, initialEntries: 1000, links: [] };
+  const guest: CompiledGuest = {
+    abi: "extism",
+    instantiate: (shared, timeoutMs) => ExtismInstance.create(guest, shared, timeoutMs),
+    main,
+    modules: [main],
+    stubs: undefined,
+    entries: new Map(),
+    initialPages: 64,
+    initialEntries: 1000,
+    links: [],
+  };
   const state: PluginState = {
     ...resolveOptions({ limits: { timeoutMs: 60_000 } }),
     name: GUEST,
+    config: new Map(),
+    configJson: "{}",
+    provided: {},
     variables: new Map(),
     variableBytes: 0,
     droppedLogs: 0,
     http: undefined,
     wasi: resolveWasi(undefined, undefined),
   };
-  ExtismInstance.create(guest, state, 1000);
+  guest.instantiate(state, 1000);
   step("instantiate and initialise");
   return steps;
 }

@@ -5,11 +5,12 @@ import type { HttpCall, HttpResponse } from "../api/http.ts";
 import type { ResolvedLimits } from "../api/limits.ts";
 import type { PluginOutput } from "../api/output.ts";
 import type { WasiGrants } from "../wasi/options.ts";
+import type { NumberType } from "../wasm/code-builder.ts";
 import type { RewrittenModule } from "../wasm/instrument.ts";
 import type { ImportEntry } from "../wasm/module-reader.ts";
 
 /** Names of interfaces that a plugin can be loaded with. */
-export type AbiName = "extism";
+export type AbiName = "extism" | "bifrost" | "helios" | "querymt" | "native";
 
 /** Levels of guest logs, least severe first. */
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error"] as const;
@@ -32,24 +33,53 @@ export type HostFunction = (context: CallContext, ...values: never[]) => HostRes
 // oxlint-disable-next-line no-invalid-void-type -- a function without a return statement is a fine host function
 type HostResult = HostValue | undefined | void;
 
+/** A function that the host itself provides: its type is known, and the errors it throws have codes. */
+export interface ProvidedFunction {
+  readonly params: readonly NumberType[];
+  readonly results: readonly NumberType[];
+  /** It may answer with a promise. */
+  readonly waits: boolean;
+  readonly run: HostFunction;
+}
+
+/** Functions that the host itself provides, by import module and name. */
+export type ProvidedFunctions = Readonly<Record<string, Readonly<Record<string, ProvidedFunction>>>>;
+
 /** Host functions by import module and name. */
 export type HostFunctions = Readonly<Record<string, Readonly<Record<string, HostFunction>>>>;
 
-/** What a host function may do with the call it serves. Valid during that call only. */
+/**
+ * What a host function may do with the call it serves. Valid during that call only. Addresses are those of blocks in
+ * plugins for Extism and QueryMT, which have a length of their own; in plugins for Bifrost and HeliosProxy they are
+ * addresses in the memory that the plugin exports, and a length comes with each.
+ */
 export interface CallContext {
-  /** Name of the calling plugin. */
+  /** Name of the calling plugin, and the function that its caller called. */
   readonly plugin: string;
+  readonly function: string;
+  /** Milliseconds until the call's deadline. */
+  readonly timeLeftMs: number;
   /** Value that the caller passed as `options.context`. */
   readonly context: unknown;
   /** Aborted when the call is over or was stopped: what still works for it can end. */
   readonly signal: AbortSignal;
   /** Least severe level of the plugin's logs that anybody sees. */
   readonly logLevel: LogLevel;
-  /** A copy of the bytes of a block; empty for address 0 or no block. */
-  read(address: bigint | number): Uint8Array<ArrayBuffer>;
-  /** The text of a block. @throws MortiseError MORTISE_BAD_TEXT */
-  readText(address: bigint | number): string;
-  /** Puts bytes or text into a new block and returns its address, 0 if they are empty. */
+  /**
+   * A copy of the bytes of a block, `length` of them at most; empty for address 0 or no block. In an exported memory a copy
+   * of exactly `length` bytes.
+   *
+   * @throws MortiseError MORTISE_BAD_POINTER if they are not all in that memory
+   */
+  read(address: bigint | number, length?: number): Uint8Array<ArrayBuffer>;
+  /** The same as text. @throws MortiseError MORTISE_BAD_TEXT or MORTISE_BAD_POINTER */
+  readText(address: bigint | number, length?: number): string;
+  /** Writes into a block, or into the exported memory. @throws MortiseError MORTISE_BAD_POINTER if that is too short */
+  write(address: bigint | number, data: Uint8Array): void;
+  /**
+   * Puts bytes or text into a new block and returns its address, 0 if they are empty. In an exported memory the plugin's
+   * own allocator makes the block.
+   */
   store(data: Uint8Array | string): bigint;
   /** Length of the block at an address, or 0. */
   length(address: bigint | number): number;
@@ -81,13 +111,17 @@ export interface GuestHttp {
 export interface PluginState {
   readonly name: string;
   readonly limits: ResolvedLimits;
+  /** Configuration as text, value by value, and as one JSON text. */
   readonly config: ReadonlyMap<string, string>;
+  readonly configJson: string;
   readonly variables: Map<string, Uint8Array<ArrayBuffer>>;
   /** Bytes that the variables count. */
   variableBytes: number;
   readonly logger: Logger | undefined;
   readonly logLevel: number;
   readonly hostFunctions: HostFunctions;
+  /** What plugins may import besides; the user's own functions come first. */
+  readonly provided: ProvidedFunctions;
   readonly http: GuestHttp | undefined;
   readonly wasi: WasiGrants;
   readonly clock: () => number;
@@ -106,6 +140,14 @@ export interface CompiledModule {
 
 /** A compiled plugin. */
 export interface CompiledGuest {
+  readonly abi: AbiName;
+  /**
+   * Makes an instance and runs its start function and initialisers, all under one deadline and fuel.
+   *
+   * @param timeoutMs milliseconds for that
+   * @throws MortiseError MORTISE_INSTANCE_FAILED if the engine has no room, or why the initialisation stopped
+   */
+  instantiate(state: PluginState, timeoutMs: number): GuestInstance;
   /** The module whose functions can be called. */
   readonly main: CompiledModule;
   /** All modules in the order in which they are instantiated, {@link main} among them. */

@@ -30,6 +30,21 @@ export interface HttpCall {
   readonly signal: AbortSignal;
 }
 
+/** A response whose body is read while it comes. */
+export interface HttpStream {
+  readonly status: number;
+  /** Names are in lower case; values of a repeated name are joined with `, `. */
+  readonly headers: Readonly<Record<string, string>>;
+  /**
+   * The body in the pieces in which it comes, each a copy; it can be read once. The server is held back while nobody reads.
+   * Throws MORTISE_HTTP_LIMIT, MORTISE_HTTP_TIMEOUT, MORTISE_HTTP_IDLE, MORTISE_HTTP_FAILED, MORTISE_TIMEOUT or
+   * MORTISE_ABORTED. Leaving the loop early closes the response.
+   */
+  readonly body: AsyncIterable<Uint8Array<ArrayBuffer>>;
+  /** Gives up what was not read, and the connection. Of no effect once the body has ended. */
+  close(): void;
+}
+
 /** Performs requests of guests under an allow-list and limits. */
 export interface HttpService {
   /**
@@ -41,4 +56,15 @@ export interface HttpService {
   request(request: HttpRequest, call: HttpCall): Promise<HttpResponse>;
   /** Fails what is under way, and closes every connection. */
   close(): void;
+}
+
+/** A service that can also hand over a body while it comes. */
+export interface StreamingHttpService extends HttpService {
+  /**
+   * Sends a request, follows redirects, and answers when the head of the response is there. `call.timeoutMs` is the time
+   * until the end of the body; `call.signal` ends it too. A stream that nobody closes lives until then.
+   *
+   * @throws MortiseError as {@link HttpService.request}
+   */
+  open(request: HttpRequest, call: HttpCall): Promise<HttpStream>;
 }

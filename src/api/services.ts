@@ -1,5 +1,8 @@
 // Functions that the host offers to plugins of every interface, and how they are called.
 
+import type { Logger } from "./guest-log.ts";
+import type { HttpCall, HttpResponse } from "./http.ts";
+import type { Permissions } from "./permissions.ts";
 import type { Awaitable } from "./store.ts";
 
 /** Import module of the services. */
@@ -43,3 +46,34 @@ export interface ServiceFunction {
 
 /** The functions of one plugin, by name; permissions are settled when they are called. */
 export type ServiceTable = Readonly<Record<string, ServiceFunction>>;
+
+/** What the services of one plugin are made from. */
+export interface ServiceScope {
+  readonly plugin: string;
+  readonly permissions: Permissions;
+  readonly config: ReadonlyMap<string, string>;
+  readonly logger: Logger | undefined;
+  /** Least severe level that reaches the logger, as an index of LOG_LEVELS. */
+  readonly logLevel: number;
+  /** Bytes of log text for each call. */
+  readonly logBytes: number;
+  /** HTTP as the operator grants it. */
+  readonly http: ServiceHttp | undefined;
+  /** Texts that must never be printed. */
+  readonly secrets: readonly string[];
+  /** Told of each log line that is dropped. */
+  readonly onDropped: () => void;
+}
+
+/** HTTP as an operator grants it to a plugin. */
+export interface ServiceHttp {
+  /** Performs the request that a guest states as JSON. @throws MortiseError why it was refused or failed */
+  request(json: string, body: Uint8Array | undefined, call: HttpCall): Promise<HttpResponse>;
+  /** Whether guests may see the headers of responses. */
+  readonly showsHeaders: boolean;
+}
+
+/** Makes the services of plugins; `createServices` gives one. */
+export interface ServiceProvider {
+  forPlugin(scope: ServiceScope): ServiceTable;
+}

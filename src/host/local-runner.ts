@@ -1,7 +1,6 @@
 // Runs a plugin's functions in this thread.
 
 import type { CompiledGuest, ExportedValue, GuestEntry, GuestInstance, PluginState } from "../abi/guest.ts";
-import { ExtismInstance } from "../abi/extism/instance.ts";
 import type { MortiseError } from "../api/errors.ts";
 import type { PluginOutput } from "../api/output.ts";
 import { canSuspend } from "../wasm/host-functions.ts";
@@ -15,7 +14,7 @@ export function localRunners(guest: CompiledGuest, state: PluginState): RunnerFa
     create(timeoutMs) {
       enterInstance(state.name);
       try {
-        return new LocalRunner(ways, ExtismInstance.create(guest, state, timeoutMs));
+        return new LocalRunner(ways, guest.instantiate(state, timeoutMs));
       } catch (error) {
         leaveInstance();
         throw error;

@@ -6,6 +6,8 @@ import { now } from "../wasm/meter.ts";
 import { type Limits, type ResolvedLimits, invalidOption, resolveLimits } from "../api/limits.ts";
 import { type AbiName, type HostFunctions, LOG_LEVELS, type LogLevel, type Logger } from "../abi/guest.ts";
 import type { Permissions } from "../api/permissions.ts";
+import type { ServiceProvider } from "../api/services.ts";
+import type { WasmAbi } from "../wasm/detect.ts";
 import type { WasiOptions } from "../wasi/options.ts";
 import type { Isolation } from "./plugin.ts";
 import type { PoolOptions, ResolvedPool } from "./pool.ts";
@@ -38,6 +40,9 @@ export interface HttpSettings {
   readonly ca?: string | readonly string[];
 }
 
+/** A value of a plugin's configuration: what JSON can hold. */
+export type ConfigValue = string | number | boolean | null | readonly ConfigValue[] | { readonly [key: string]: ConfigValue };
+
 /** Options of {@link loadPlugin}; nothing is granted that is not named here. */
 export interface PluginOptions {
   /** Name in errors, logs and statistics. @default the file's name without `.wasm` */
@@ -46,8 +51,15 @@ export interface PluginOptions {
   readonly abi?: AbiName;
   /** What the plugin may use of time, fuel, memory and the rest. */
   readonly limits?: Limits;
-  /** Configuration that the plugin may read, text by text. @default empty */
-  readonly config?: Readonly<Record<string, string>>;
+  /**
+   * Configuration that the plugin may read: text by text, and as one JSON object where the interface has it so. Values are
+   * what JSON can hold; one that is no text is read as JSON text.
+   *
+   * @default empty
+   */
+  readonly config?: Readonly<Record<string, ConfigValue>>;
+  /** Services that the plugin may use as `permissions` say; `createServices` makes them. @default none */
+  readonly services?: ServiceProvider;
   /** Functions that the plugin may import, by module and name. @default none */
   readonly hostFunctions?: HostFunctions;
   /** Receives the plugin's log lines. @default none */
@@ -75,7 +87,7 @@ export interface PluginOptions {
 /** Options with every default filled in but the name, which comes from the source. */
 export interface ResolvedOptions {
   readonly limits: ResolvedLimits;
-  readonly config: ReadonlyMap<string, string>;
+  readonly abi: WasmAbi | undefined;
   readonly hostFunctions: HostFunctions;
   readonly logger: Logger | undefined;
   readonly logLevel: number;
@@ -89,6 +101,7 @@ const KNOWN: Record<keyof PluginOptions, true> = {
   abi: true,
   limits: true,
   config: true,
+  services: true,
   hostFunctions: true,
   logger: true,
   logLevel: true,
@@ -112,12 +125,11 @@ export function resolveOptions(options: PluginOptions): ResolvedOptions {
   for (const key of Object.keys(options))
     if (!Object.hasOwn(KNOWN, key)) throw invalidOption(key, "unknown", `one of ${Object.keys(KNOWN).join(", ")}`);
   const { abi, config = {}, hostFunctions = {}, logger, logLevel = "info" } = options;
-  if (abi !== undefined && abi !== "extism") throw invalidOption("abi", String(abi), `"extism"`);
+  if (abi !== undefined && !(WASM_ABIS as readonly unknown[]).includes(abi))
+    throw invalidOption("abi", printable(abi), `one of ${WASM_ABIS.join(", ")}`);
   const level = LOG_LEVELS.indexOf(logLevel);
   if (level < 0) throw invalidOption("logLevel", logLevel, `one of ${LOG_LEVELS.join(", ")}`);
-  for (const [key, value] of Object.entries(config)) {
-    if (typeof value !== "string") throw invalidOption(`config.${key}`, typeof value, "a string");
-  }
+  for (const [key, value] of Object.entries(config)) checkJson(`config.${key}`, value, 0);
   for (const [module, functions] of Object.entries(hostFunctions)) {
     for (const [name, value] of Object.entries(functions)) {
       if (typeof value !== "function") throw invalidOption(`hostFunctions.${module}.${name}`, typeof value, "a function");
@@ -125,7 +137,7 @@ export function resolveOptions(options: PluginOptions): ResolvedOptions {
   }
   return Object.freeze({
     limits: resolveLimits(options.limits),
-    config: new Map(Object.entries(config)),
+    abi: abi as WasmAbi | undefined,
     hostFunctions,
     logger,
     logLevel: level,
@@ -133,6 +145,20 @@ export function resolveOptions(options: PluginOptions): ResolvedOptions {
     pool: resolvePool(options.pool, options.stateless),
     clock: options.clock ?? now,
   });
+}
+
+const WASM_ABIS: readonly WasmAbi[] = ["extism", "querymt", "bifrost", "helios"];
+const MAX_CONFIG_DEPTH = 32;
+
+/** Refuses what JSON cannot hold. */
+function checkJson(option: string, value: unknown, depth: number): void {
+  const wanted = "text, a finite number, true, false, null, or an array or plain object of those";
+  if (depth > MAX_CONFIG_DEPTH) throw invalidOption(option, "nested too deeply", `${MAX_CONFIG_DEPTH} levels at most`);
+  if (typeof value === "string" || typeof value === "boolean" || value === null || Number.isFinite(value)) return;
+  if (Array.isArray(value)) for (const [index, item] of value.entries()) checkJson(`${option}[${index}]`, item, depth + 1);
+  else if (isRecord(value) && [Object.prototype, null].includes(Object.getPrototypeOf(value))) {
+    for (const [key, item] of Object.entries(value)) checkJson(`${option}.${key}`, item, depth + 1);
+  } else throw invalidOption(option, kindOf(value), wanted);
 }
 
 const ISOLATIONS: readonly Isolation[] = ["inline", "thread", "process"];

@@ -1,7 +1,7 @@
 // A loaded plugin: checks calls, hands them to an instance, and keeps count.
 
 import type { AbiName, ExportTable, ExportedValue, PluginState } from "../abi/guest.ts";
-import { isStackOverflow } from "../abi/extism/guest-failure.ts";
+import { isStackOverflow } from "../abi/guest-failure.ts";
 import { type ErrorCode, MortiseError, isMortiseError, printable } from "../api/errors.ts";
 import { invalidOption } from "../api/limits.ts";
 import { didYouMean } from "../api/near-names.ts";
@@ -57,6 +57,7 @@ export interface PluginStats {
 
 /** What a plugin is made of. */
 export interface PluginParts {
+  readonly abi: AbiName;
   readonly state: PluginState;
   readonly exports: ExportTable;
   readonly runners: RunnerFactory;
@@ -69,7 +70,8 @@ export interface PluginParts {
 /** A loaded plugin; `loadPlugin` makes them. */
 export class Plugin {
   readonly name: string;
-  readonly abi: AbiName = "extism";
+  /** The interface that it speaks. */
+  readonly abi: AbiName;
   /** Where its functions run. */
   readonly isolation: Isolation;
   readonly #state: PluginState;
@@ -87,6 +89,7 @@ export class Plugin {
 
   private constructor(parts: PluginParts) {
     this.name = parts.state.name;
+    this.abi = parts.abi;
     this.isolation = parts.isolation;
     this.#state = parts.state;
     this.#exports = parts.exports;

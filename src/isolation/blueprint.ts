@@ -1,5 +1,6 @@
 // What a remote place has to know of a plugin, and how its places are kept.
 
+import type { WasmAbi } from "../wasm/detect.ts";
 import type { GuestHttp, PluginState } from "../abi/guest.ts";
 import type { PathGrant, WasiOptions } from "../wasi/options.ts";
 
@@ -7,6 +8,7 @@ import type { PathGrant, WasiOptions } from "../wasi/options.ts";
 export interface PluginBlueprint {
   /** Shared by all places of the plugin: its variables live here, its host functions and its logger are called here. */
   readonly state: Omit<PluginState, "wasi">;
+  readonly abi: WasmAbi;
   /** `main` is the module whose functions can be called. */
   readonly modules: readonly { readonly name: string; readonly bytes: Uint8Array }[];
   readonly http?: GuestHttp | undefined;

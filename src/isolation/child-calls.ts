@@ -190,7 +190,8 @@ type Operate = (context: CallContext, order: OperateOrder, data: Section | undef
 const addressOf = (order: OperateOrder): HostValue => fromWire(order.address) ?? 0;
 
 const OPERATE: Readonly<Record<OperationName, Operate>> = {
-  read: (context, order) => context.read(addressOf(order)),
+  read: (context, order) => context.read(addressOf(order), order.length),
+  write: (context, order, data) => context.write(addressOf(order), data ?? new Uint8Array(0)),
   length: (context, order) => context.length(addressOf(order)),
   store: (context, _order, data) => context.store(data ?? new Uint8Array(0)),
   alloc: (context, order) => context.alloc(Number(addressOf(order))),

@@ -1,7 +1,6 @@
 // The plugin in a child: loaded with the core as in any thread, always called synchronously. This file alone knows how.
 
-import { compileExtism } from "../abi/extism/compile.ts";
-import { ExtismInstance } from "../abi/extism/instance.ts";
+import { compileGuest } from "../abi/compile.ts";
 import type { CompiledGuest, GuestInstance, Logger, PluginState } from "../abi/guest.ts";
 import { MortiseError } from "../api/errors.ts";
 import type { ResolvedLimits } from "../api/limits.ts";
@@ -40,21 +39,24 @@ export class ChildGuest {
       name: order.name,
       limits,
       config: new Map(order.config),
+      configJson: order.configJson,
       variables: new Map(),
       variableBytes: 0,
       logger,
       logLevel: order.logLevel ?? 0,
       hostFunctions: calls.hostFunctions,
+      provided: {},
       http: order.http === undefined ? undefined : calls.http(order.http.showsHeaders),
       wasi,
       clock: calls.clock,
       droppedLogs: 0,
     };
     const sources = order.modules.map((name, index) => ({ name, bytes: modules[index] as Section }));
-    const guest = await compileExtism(sources, {
+    const guest = await compileGuest(order.abi, sources, {
       plugin: order.name,
       limits,
       hostFunctions: calls.hostFunctions,
+      provided: {},
       gc: order.gc ? "allow" : "refuse",
     });
     for (const { instrumented } of guest.modules) calls.learnTypes(instrumented.module);
@@ -66,7 +68,7 @@ export class ChildGuest {
   /** Replaces the instance. @throws MortiseError why it cannot be made */
   create(timeoutMs: number): void {
     this.drop();
-    this.#instance = ExtismInstance.create(this.#guest, this.#state, Math.min(timeoutMs, LONG_MS));
+    this.#instance = this.#guest.instantiate(this.#state, Math.min(timeoutMs, LONG_MS));
   }
 
   /**

@@ -12,6 +12,7 @@
 // Changes of variables travel at the end of a packet's sections: `variables` lists the names, and for each that still
 // exists one section follows those that the packet has for itself.
 
+import type { WasmAbi } from "../wasm/detect.ts";
 import type { PathGrant, WasiOptions } from "../wasi/options.ts";
 
 /** A value of a host function; what JSON cannot hold is text: `"5n"` for a bigint, `"-0"`, `"NaN"`, `"Infinity"`. */
@@ -49,9 +50,11 @@ export interface LoadOrder {
   readonly type: "load";
   readonly id: number;
   readonly name: string;
+  readonly abi: WasmAbi;
   readonly modules: readonly string[];
   readonly limits: Readonly<Record<string, WireValue>>;
   readonly config: readonly (readonly [key: string, value: string])[];
+  readonly configJson: string;
   /** Module and name of each host function; a `host` report gives the index in this list. */
   readonly functions: readonly (readonly [module: string, name: string])[];
   /** Severity of the least severe log lines wanted; undefined if nobody reads them. */
@@ -116,7 +119,7 @@ export interface Answer extends WithVariables {
 }
 
 /** Operations on the plugin's blocks and variables, as {@link CallContext} has them. */
-export const OPERATIONS = ["read", "length", "store", "alloc", "free", "setError", "setVariable"] as const;
+export const OPERATIONS = ["read", "length", "write", "store", "alloc", "free", "setError", "setVariable"] as const;
 /** One of {@link OPERATIONS}. */
 export type OperationName = (typeof OPERATIONS)[number];
 
@@ -126,6 +129,8 @@ export interface OperateOrder {
   readonly operation: OperationName;
   /** Address of a block, or the size of a new one. */
   readonly address?: WireValue;
+  /** Bytes to read, where the address does not tell. */
+  readonly length?: number;
   readonly name?: string;
   /** True if there is a section with data. */
   readonly data?: true;

@@ -1,10 +1,10 @@
 // What a guest elsewhere asks of its host during one order: host functions, HTTP, standard input, logs.
 
 import { runHostCall, suspendHostCall } from "../abi/call-chain.ts";
-import { HostCallContext } from "../abi/extism/call-context.ts";
-import { isStackOverflow } from "../abi/extism/guest-failure.ts";
+import { HostCallContext } from "../abi/call-context.ts";
+import { isStackOverflow } from "../abi/guest-failure.ts";
 import { type CallContext, LOG_LEVELS } from "../abi/guest.ts";
-import { MortiseError, printable } from "../api/errors.ts";
+import { MortiseError, isMortiseError, printable } from "../api/errors.ts";
 import type { PluginBlueprint } from "./blueprint.ts";
 import {
   type Answer,
@@ -54,6 +54,7 @@ export class Questions {
   readonly #channel: Channel;
   /** The question that the child waits for. */
   #open: OpenHostCall | undefined;
+  readonly #endsAt: number;
   #over = false;
   #context: HostCallContext | undefined;
   #controller: AbortController | undefined;
@@ -64,8 +65,10 @@ export class Questions {
     fn: string,
     callerContext: unknown,
     functions: readonly (readonly [module: string, name: string])[],
+    timeoutMs: number,
     channel: Channel,
   ) {
+    this.#endsAt = performance.now() + timeoutMs;
     this.#blueprint = blueprint;
     this.#function = fn;
     this.#callerContext = callerContext;
@@ -144,13 +147,16 @@ export class Questions {
   #callHost({ id, index }: HostReport, values: readonly (number | bigint)[]): void {
     const { state } = this.#blueprint;
     const [module, name] = this.#functions[index] ?? [];
-    const work = module === undefined || name === undefined ? undefined : state.hostFunctions[module]?.[name];
+    const own = module === undefined || name === undefined ? undefined : state.hostFunctions[module]?.[name];
+    const provided = module === undefined || name === undefined ? undefined : state.provided[module]?.[name];
+    const work = own ?? provided?.run;
     if (work === undefined) throw new ProtocolError("a call of a host function that there is not");
     const context = (this.#context ??= this.#makeContext());
     const call = work as (context: CallContext, ...values: (number | bigint)[]) => unknown;
-    const failed = (error: unknown): void => this.#answer(id, this.#failure(id, context, error));
+    const coded = own === undefined;
+    const failed = (error: unknown): void => this.#answer(id, this.#failure(id, context, error, coded));
     try {
-      runHostCall(state, work instanceof AsyncFunction, (record) => {
+      runHostCall(state, own === undefined ? provided?.waits === true : own instanceof AsyncFunction, (record) => {
         const result = call(context, ...values);
         if (isThenable(result)) {
           suspendHostCall(record);
@@ -162,9 +168,10 @@ export class Questions {
     }
   }
 
-  #failure(id: number, context: HostCallContext, error: unknown): Result {
+  /** @param coded set for a function of the host's own, whose errors are meant for the plugin's caller */
+  #failure(id: number, context: HostCallContext, error: unknown, coded: boolean): Result {
     if (isStackOverflow(error)) return { overflow: true };
-    if (this.#open?.id === id) this.thrown = { error, own: context.threw(error) };
+    if (this.#open?.id === id) this.thrown = { error, own: context.threw(error) || (coded && isMortiseError(error)) };
     return { failed: textOf(error) };
   }
 
@@ -198,6 +205,7 @@ export class Questions {
       this.#blueprint.state,
       this.#function,
       () => this.#signal(),
+      () => this.#endsAt - performance.now(),
       () => this.#open,
       (order, data) => this.#operate(order, data),
     );

@@ -1,6 +1,6 @@
 // What a host function in this thread may do with the blocks of a guest elsewhere.
 
-import type { CallAccess } from "../abi/extism/call-context.ts";
+import type { CallAccess } from "../abi/call-context.ts";
 import { LOG_LEVELS, type PluginState } from "../abi/guest.ts";
 import { MortiseError } from "../api/errors.ts";
 import { type OperateOrder, type ResultReport, SHIPPED_BLOCK_BYTES, type Section } from "./protocol.ts";
@@ -27,10 +27,15 @@ export function remoteAccess(
   state: Pick<PluginState, "name" | "logLevel" | "variables">,
   fn: string,
   signal: () => AbortSignal,
+  timeLeftMs: () => number,
   current: () => OpenHostCall | undefined,
   operate: Operate,
 ): CallAccess {
-  const read = (address: bigint | number): Section => {
+  const readRange = (address: bigint | number, length: number): Section =>
+    // Never more than was asked for, whatever comes.
+    (operate({ type: "operate", operation: "read", address: toWire(address), length }).bytes ?? new Uint8Array(0)).subarray(0, length);
+  const read = (address: bigint | number, length?: number): Section => {
+    if (length !== undefined) return readRange(address, length);
     const call = current();
     const at = Number(address);
     const shipped = call?.blocks.get(at);
@@ -49,15 +54,17 @@ export function remoteAccess(
     logLevel: LOG_LEVELS[state.logLevel] ?? "info",
     signal,
     read,
-    readText(address) {
+    timeLeftMs,
+    readText(address, length) {
       try {
-        return strict.decode(read(address));
+        return strict.decode(read(address, length));
       } catch (error) {
         if (error instanceof TypeError) throw new MortiseError("MORTISE_BAD_TEXT", { plugin: state.name, function: fn, what: "a block" });
         throw error;
       }
     },
     // Always a copy: what is sent is given away.
+    write: (address, data) => void operate({ type: "operate", operation: "write", address: toWire(address) }, new Uint8Array(data)),
     store: (data) =>
       blockAt(operate({ type: "operate", operation: "store" }, typeof data === "string" ? encoder.encode(data) : new Uint8Array(data)).result),
     length: (address) => Number(fromWire(operate({ type: "operate", operation: "length", address: toWire(address) }).result.value) ?? 0),

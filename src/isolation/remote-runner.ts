@@ -177,7 +177,7 @@ const LONG_MS = 2 ** 40;
 
 function loadOrder(
   kind: PlaceKind,
-  { state, modules, http, wasi }: PluginBlueprint,
+  { state, abi, modules, http, wasi }: PluginBlueprint,
   functions: LoadOrder["functions"],
   paths: Readonly<Record<string, PathGrant>>,
   { allowances }: Share,
@@ -185,9 +185,11 @@ function loadOrder(
   return {
     type: "load",
     name: state.name,
+    abi,
     modules: modules.map(({ name }) => name),
     limits: Object.fromEntries(Object.entries({ ...state.limits, ...WHOLE_TURN }).map(([name, value]) => [name, toWire(value)])),
     config: [...state.config],
+    configJson: state.configJson,
     functions,
     ...(state.logger === undefined ? {} : { logLevel: state.logLevel }),
     ...(http === undefined ? {} : { http: { showsHeaders: http.showsHeaders } }),

@@ -62,9 +62,12 @@ export class Session {
     this.#blueprint = blueprint;
     this.#pool = pool;
     this.#mirror = new VariableMirror(blueprint.state);
-    this.#functions = Object.entries(blueprint.state.hostFunctions).flatMap(([module, space]) =>
-      Object.keys(space).map((name) => [module, name] as const),
+    const { hostFunctions, provided } = blueprint.state;
+    const own = Object.entries(hostFunctions).flatMap(([module, space]) => Object.keys(space).map((name) => [module, name] as const));
+    const others = Object.entries(provided).flatMap(([module, space]) =>
+      Object.keys(space).flatMap((name) => (Object.hasOwn(hostFunctions[module] ?? {}, name) ? [] : [[module, name] as const])),
     );
+    this.#functions = [...own, ...others];
     this.#channel = {
       stallMs: pool.stallMs,
       send: (order, sections) => this.#send(order, sections),
@@ -108,7 +111,7 @@ export class Session {
         settle,
         timer: this.#timer(request.timeoutMs, () => this.#expire(id)),
         ending: undefined,
-        questions: new Questions(this.#blueprint, request.function ?? "", request.context, this.#functions, this.#channel),
+        questions: new Questions(this.#blueprint, request.function ?? "", request.context, this.#functions, request.timeoutMs, this.#channel),
       };
       this.#place.hold();
       this.#send({ ...request.header, id } as Order, request.sections);

@@ -28,6 +28,8 @@ export async function warmUp(calls: ChildCalls): Promise<void> {
   const order: LoadOrder = {
     type: "load",
     id: 0,
+    abi: "extism",
+    configJson: "{}",
     name: "warm-up",
     modules: ["main"],
     limits: Object.fromEntries(Object.entries(DEFAULT_LIMITS).map(([name, value]) => [name, toWire(value as number)])),

@@ -1,8 +1,10 @@
 // Puts a plugin together: reads its modules, builds what it may reach, and says where it runs.
 
-import { compileExtism, exportTable } from "../abi/extism/compile.ts";
-import type { GuestHttp, PluginState } from "../abi/guest.ts";
-import { MortiseError, isMortiseError } from "../api/errors.ts";
+import { checkImports } from "../abi/check-imports.ts";
+import { chooseAbi, compileModules, exportsOf, readModules } from "../abi/compile.ts";
+import type { NamedModule } from "../abi/compile-options.ts";
+import type { ExportTable, GuestHttp, PluginState, ProvidedFunctions } from "../abi/guest.ts";
+import { MortiseError } from "../api/errors.ts";
 import type { HttpService } from "../api/http.ts";
 import { type ResolvedLimits, resolveLimits } from "../api/limits.ts";
 import { localRunners } from "../host/local-runner.ts";
@@ -15,8 +17,11 @@ import { createFetchService } from "../services/http/fetch-service.ts";
 import { readHostRules } from "../services/http/host-rules.ts";
 import { createHttpService } from "../services/http/http-service.ts";
 import { readHttpRequest } from "../services/http/request-json.ts";
+import { SERVICES_MODULE } from "../api/services.ts";
+import type { ResolvedPool } from "../host/pool.ts";
+import { importedServices } from "./service-imports.ts";
 import { type PathGrant, resolveWasi } from "../wasi/options.ts";
-import { readModule } from "../wasm/module-reader.ts";
+import type { WasmAbi } from "../wasm/detect.ts";
 import { capNetworkLimits, refuseNetworkHosts } from "./network-manifest.ts";
 
 /**
@@ -42,6 +47,10 @@ export async function assemblePlugin(given: ResolvedManifest, options: PluginOpt
   const manifest = capNetworkLimits(given);
   const { isolation, ...resolved } = resolveOptions({ ...options, limits: mergeLimits(manifest, options) });
   const name = options.name ?? manifest.name;
+  const modules = readModules(manifest.modules, name);
+  const main = modules.find((module) => module.name === "main");
+  if (main === undefined) throw new RangeError("no main module"); // manifests have one
+  const abi = chooseAbi(main.module, name, resolved.abi);
   const paths = options.permissions?.paths ?? grantsOf(manifest);
   const http = createHttp(manifest, options);
   let wasi: PluginState["wasi"] | undefined;
@@ -54,61 +63,109 @@ export async function assemblePlugin(given: ResolvedManifest, options: PluginOpt
   };
   try {
     wasi = resolveWasi(options.wasi, paths);
+    const config = { ...manifest.config, ...options.config };
     const state: PluginState = {
       name,
       limits: resolved.limits,
-      config: new Map([...Object.entries(manifest.config), ...resolved.config]),
+      config: configTexts(config),
+      configJson: JSON.stringify(config),
       variables: new Map(),
       variableBytes: 0,
       logger: resolved.logger,
       logLevel: resolved.logLevel,
       hostFunctions: resolved.hostFunctions,
+      provided: {},
       http: http?.guest,
       wasi,
       clock: resolved.clock,
       droppedLogs: 0,
     };
-    const made = isolation === "inline" ? await inline(manifest, state) : await remote(manifest, state, isolation, resolved, options, paths);
-    return await Plugin.create({ state, ...made, pool: resolved.pool, isolation, release });
+    const provided = providedFunctions(abi, state, options);
+    const full: PluginState = Object.assign(state, { provided });
+    const parts = { abi, modules, manifest, state: full };
+    const made = isolation === "inline" ? await inline(parts) : await remote(parts, isolation, resolved, options, paths);
+    const pool = abi === "bifrost" ? recycling(resolved.pool, resolved.limits) : resolved.pool;
+    return await Plugin.create({ abi, state: full, ...made, pool, isolation, release });
   } catch (error) {
     release();
     throw error;
   }
 }
 
-type Made = { readonly exports: ReturnType<typeof exportTable>; readonly runners: RunnerFactory };
+/** A plugin as read, and what its instances will share. */
+interface Parts {
+  readonly abi: WasmAbi;
+  readonly modules: readonly NamedModule[];
+  readonly manifest: ResolvedManifest;
+  readonly state: PluginState;
+}
 
-async function inline(manifest: ResolvedManifest, state: PluginState): Promise<Made> {
-  const guest = await compileExtism(manifest.modules, { plugin: state.name, limits: state.limits, hostFunctions: state.hostFunctions });
-  return { exports: exportTable(guest.main.instrumented.module), runners: localRunners(guest, state) };
+type Made = { readonly exports: ExportTable; readonly runners: RunnerFactory };
+
+async function inline({ abi, modules, state }: Parts): Promise<Made> {
+  const { name: plugin, limits, hostFunctions, provided } = state;
+  const guest = await compileModules(abi, modules, { plugin, limits, hostFunctions, provided });
+  return { exports: exportsOf(abi, guest.main.instrumented.module), runners: localRunners(guest, state) };
 }
 
 async function remote(
-  { modules }: ResolvedManifest,
-  state: PluginState,
+  { abi, modules, manifest, state }: Parts,
   isolation: "thread" | "process",
   { pool }: Omit<ResolvedOptions, "isolation">,
   { wasi }: PluginOptions,
   paths: Readonly<Record<string, PathGrant>> | undefined,
 ): Promise<Made> {
-  const main = modules.find(({ name }) => name === "main");
-  if (main === undefined) throw new RangeError("no main module"); // manifests have one
+  const main = modules.find(({ name }) => name === "main") as NamedModule;
   // Most plugins run in this thread: the rest is loaded when it is needed.
   const { createRemoteRunners } = await import("../isolation/remote-runner.ts");
+  for (const { module } of modules) checkProvided(module, state);
   const runners = createRemoteRunners(
     isolation,
-    { state, modules, http: state.http, ...(wasi === undefined ? {} : { wasi }), ...(paths === undefined ? {} : { paths }) },
+    {
+      state,
+      abi,
+      modules: manifest.modules,
+      http: state.http,
+      ...(wasi === undefined ? {} : { wasi }),
+      ...(paths === undefined ? {} : { paths }),
+    },
     { maxInstances: pool.maxInstances },
   );
-  return { exports: exportTable(readMain(main.bytes, state.name)), runners };
+  return { exports: exportsOf(abi, main.module), runners };
 }
 
-function readMain(bytes: Uint8Array, plugin: string): ReturnType<typeof readModule> {
-  try {
-    return readModule(bytes, `plugin "${plugin}"`);
-  } catch (error) {
-    throw isMortiseError(error) ? new MortiseError(error.code, { ...error.details, plugin }, error.cause) : error;
-  }
+/** Over there nobody knows the types of what the host provides. */
+function checkProvided(module: NamedModule["module"], { name: plugin, hostFunctions, provided }: PluginState): void {
+  const imports = module.imports.filter((item) => item.kind === "function" && Object.hasOwn(provided, item.module));
+  checkImports({ ...module, imports }, { plugin, hostFunctions, provided, linked: new Set() });
+}
+
+/** What plugins of an interface may import from the host besides the interface's own functions. */
+function providedFunctions(abi: WasmAbi, state: PluginState, { services, permissions = {} }: PluginOptions): ProvidedFunctions {
+  if (services === undefined) return {};
+  const crossing = abi === "bifrost" || abi === "helios" ? "linear" : "block";
+  const table = services.forPlugin({
+    plugin: state.name,
+    permissions,
+    config: state.config,
+    logger: state.logger,
+    logLevel: state.logLevel,
+    logBytes: state.limits.logBytes,
+    http: state.http,
+    secrets: [],
+    onDropped: () => state.droppedLogs++,
+  });
+  return { [SERVICES_MODULE]: importedServices(table, crossing) };
+}
+
+/** Configuration as text: what is no text is given as JSON. */
+function configTexts(config: Readonly<Record<string, unknown>>): Map<string, string> {
+  return new Map(Object.entries(config).map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)]));
+}
+
+/** Many allocators of Bifrost plugins never free: an instance is replaced before its memory is full. */
+function recycling(pool: ResolvedPool, { memoryBytes }: ResolvedLimits): ResolvedPool {
+  return pool.recycleBytes === Number.POSITIVE_INFINITY ? { ...pool, recycleBytes: Math.ceil(memoryBytes / 2) } : pool;
 }
 
 /**

@@ -1,12 +1,10 @@
 // Describes a module without compiling or running it.
 
 import type { MortiseError } from "../api/errors.ts";
+import { type Detection, detectInterface } from "./detect.ts";
 import { findRefusals } from "./instrument.ts";
 import { type ExternalKind, type Feature, type ParsedModule, functionTypeName, readModule, valueTypeName } from "./module-reader.ts";
 import type { ModuleLimits } from "./policy.ts";
-
-/** Plugin interfaces that detection tells apart. */
-export type Interface = "extism" | "wasi-command" | "raw";
 
 /** An import or export with its type in words, such as `(i32) -> i64` or `memory 1..16 pages`. */
 export interface ModuleItem {
@@ -20,8 +18,8 @@ export interface ModuleItem {
 export interface ModuleDescription {
   /** Size of the binary in bytes. */
   readonly size: number;
-  /** The plugin interface, and what told it. */
-  readonly interface: { readonly name: Interface; readonly because: string };
+  /** The plugin interface, what told it, and what it comes close to. */
+  readonly interface: Detection;
   readonly imports: readonly ModuleItem[];
   readonly exports: readonly ModuleItem[];
   /** Sizes in pages of 64 KiB; `maximum` is absent where the module sets none. */
@@ -77,15 +75,6 @@ export function inspect(bytes: Uint8Array, options: InspectOptions = {}): Module
     features: [...module.features].toSorted(),
     refusals: refused.map(({ code, message }) => ({ code, message })),
   };
-}
-
-/** Tells which plugin interface a module speaks. */
-export function detectInterface(module: ParsedModule): ModuleDescription["interface"] {
-  const extism = module.imports.find((item) => item.module === "extism:host/env" || item.module === "extism:host/user");
-  if (extism !== undefined) return { name: "extism", because: `it imports "${extism.module}" "${extism.name}"` };
-  if (module.exports.some(({ name, kind }) => name === "_start" && kind === "function"))
-    return { name: "wasi-command", because: `it exports "_start"` };
-  return { name: "raw", because: "it imports nothing of a known interface" };
 }
 
 function itemType(module: ParsedModule, kind: ExternalKind, index: number): string {

@@ -145,6 +145,8 @@ export class Meter implements Expiring {
   #reactions: Reactions | undefined;
   #pauseTimer: NodeJS.Timeout | undefined;
   #bits: bigint | undefined;
+  /** A function of the guest runs while the guest is suspended. */
+  #nested = false;
 
   constructor(instrumented: RewrittenModule, options: MeterOptions = {}) {
     for (const option of ["fuel", "growPages", "growEntries"] as const) {
@@ -223,6 +225,27 @@ export class Meter implements Expiring {
     return left;
   }
 
+  /**
+   * Runs a function of the guest for the host while the guest itself waits for the host, suspended or not: on the guest's
+   * fuel and deadline.
+   */
+  enterNested<T>(work: () => T): T {
+    const budget = this.#budget;
+    if (this.#resumeGuest === undefined) return work();
+    // What is in the budget says that the guest has to wait: it is put back afterwards, and the sums stay right.
+    const kept = budget.value;
+    budget.value = SMALL_SLICE;
+    this.#granted += SMALL_SLICE - kept;
+    this.#nested = true;
+    try {
+      return work();
+    } finally {
+      this.#nested = false;
+      this.#granted -= budget.value - kept;
+      budget.value = kept;
+    }
+  }
+
   /** Called by an instance when its budget is used up. Never throws: a guest could catch that. */
   tick(port: Port, budget: number): number {
     if (this.#stopped !== undefined) return VERDICT.stop;
@@ -231,6 +254,7 @@ export class Meter implements Expiring {
     if (this.#ports !== undefined) this.#granted -= this.#reclaim(port);
     const used = this.#granted - budget;
     if (used > this.#fuel) return this.#stop("fuel");
+    if (this.#nested && this.timeLeftMs <= 0) return this.#stop("timeout");
     if (this.#resumeGuest === undefined) {
       if (this.#awaited !== undefined) return this.#askToWait();
       const time = this.#look();

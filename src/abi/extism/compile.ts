@@ -1,34 +1,19 @@
-// Reads, rewrites and compiles the modules of an Extism plugin, and checks what they import.
+// Compiles the modules of an Extism plugin, linked with each other, and checks what they import.
 
-import { MortiseError, isMortiseError, printable } from "../../api/errors.ts";
+import { MortiseError } from "../../api/errors.ts";
 import type { ResolvedLimits } from "../../api/limits.ts";
-import { instrumentModule } from "../../wasm/instrument.ts";
-import { type ParsedModule, functionTypeName, readModule } from "../../wasm/module-reader.ts";
 import { canSuspend } from "../../wasm/host-functions.ts";
-import { WASI_MODULE } from "../../wasi/functions.ts";
-import type { CompiledGuest, CompiledModule, ExportTable, GuestEntry, HostFunctions, LinkStubs } from "../guest.ts";
-import { checkImports } from "./check-imports.ts";
-import { WAITING } from "./environment.ts";
-import { ENV, extismKernel, isCallable, linkedEnvironment } from "./kernel.ts";
-import { type LinkPlan, MAIN, type NamedModule, buildStubs, planLinks } from "./link.ts";
+import { instrumentModule } from "../../wasm/instrument.ts";
+import { type ParsedModule, functionTypeName } from "../../wasm/module-reader.ts";
+import { checkImports } from "../check-imports.ts";
+import { type CompileOptions, type NamedModule, compileBytes } from "../compile-options.ts";
+import type { CompiledGuest, CompiledModule, ExportTable, GuestEntry, LinkStubs, ProvidedFunctions } from "../guest.ts";
+import { waitingImports } from "../waiting-imports.ts";
+import { ExtismInstance } from "./instance.ts";
+import { ENV, ENV_TYPES, environmentType, extismKernel, isCallable, linkedEnvironment } from "./kernel.ts";
+import { type LinkPlan, MAIN, buildStubs, planLinks } from "./link.ts";
 
 const PAGE = 65_536;
-
-/** The binary of one module of a plugin. */
-export interface ModuleSource {
-  /** `main` for the one whose functions can be called. */
-  readonly name: string;
-  readonly bytes: Uint8Array;
-}
-
-/** What compiling needs to know of a plugin. */
-export interface CompileOptions {
-  readonly plugin: string;
-  readonly limits: ResolvedLimits;
-  readonly hostFunctions: HostFunctions;
-  /** Let modules use the garbage-collected heap; only in a process of their own. */
-  readonly gc?: "allow" | "refuse";
-}
 
 /**
  * Compiles a plugin for the Extism interface.
@@ -36,41 +21,33 @@ export interface CompileOptions {
  * @throws MortiseError what `instrument` throws, and MORTISE_WASM_INVALID, MORTISE_MISSING_IMPORT, MORTISE_IMPORT_TYPE,
  *   MORTISE_LINK_CYCLE, MORTISE_TOO_MANY_MEMORIES, MORTISE_INITIAL_MEMORY or MORTISE_INITIAL_TABLE
  */
-export async function compileExtism(sources: readonly ModuleSource[], options: CompileOptions): Promise<CompiledGuest> {
-  try {
-    return await compile(sources, options);
-  } catch (error) {
-    if (!isMortiseError(error)) throw error;
-    // Reading and rewriting know the module alone.
-    throw new MortiseError(error.code, { ...error.details, plugin: options.plugin }, error.cause);
-  }
-}
-
-async function compile(sources: readonly ModuleSource[], options: CompileOptions): Promise<CompiledGuest> {
-  const { plugin, limits } = options;
-  const several = sources.length > 1;
-  const read = sources.map(({ name, bytes }) => ({
-    name,
-    module: readModule(bytes, several ? `module "${name}" of plugin "${plugin}"` : `plugin "${plugin}"`),
-  }));
+export async function compileExtism(read: readonly NamedModule[], options: CompileOptions): Promise<CompiledGuest> {
+  const { plugin, limits, hostFunctions, provided } = options;
   const plan = planLinks(plugin, read);
   const linked = new Set(plan.order.length > 1 ? plan.order.map(({ name }) => name) : []);
-  for (const { name, module } of plan.order) checkImports(module, plugin, options.hostFunctions, othersThan(name, linked));
+  for (const { name, module } of plan.order) {
+    checkImports(module, { plugin, hostFunctions, provided, linked: othersThan(name, linked), environment: ENVIRONMENT });
+  }
   const { initialPages, initialEntries } = checkSizes(plan, plugin, limits);
   const modules: CompiledModule[] = [];
   for (const [index, item] of plan.order.entries()) modules.push(await compileModule(item, linked.size === 0 ? "" : `m${index}`, linked, options));
   const main = modules.find(({ name }) => name === MAIN);
   if (main === undefined) throw new RangeError("no main module"); // sources have one
-  return {
+  const guest: CompiledGuest = {
+    abi: "extism",
     main,
     modules,
     stubs: await compileStubs(plan, plugin),
-    entries: callableExports(main, linked.size > 0 || modules.length > 1),
+    entries: callableExports(main, linked.size > 0 || modules.length > 1, provided),
     initialPages,
     initialEntries,
     links: plan.links,
+    instantiate: (state, timeoutMs) => ExtismInstance.create(guest, state, timeoutMs),
   };
+  return guest;
 }
+
+const ENVIRONMENT = { module: ENV, names: Object.keys(ENV_TYPES), type: environmentType };
 
 /** A module cannot import from itself: its own name is that of host functions. */
 function othersThan(name: string, linked: ReadonlySet<string>): ReadonlySet<string> {
@@ -121,28 +98,14 @@ async function compileModule(
     gc,
     ...(label === "" ? {} : { label }),
   });
-  try {
-    return { name, instrumented, module: await WebAssembly.compile(bytes), label };
-  } catch (error) {
-    throw new MortiseError("MORTISE_WASM_INVALID", { source: module.source, reason: engineReason(error) }, error);
-  }
+  return { name, instrumented, module: await compileBytes(bytes, module.source), label };
 }
 
 async function compileStubs({ links, stubTypes }: LinkPlan, plugin: string): Promise<LinkStubs | undefined> {
   if (stubTypes.length === 0) return undefined;
   const targets = links.filter(({ stub }) => stub !== undefined);
-  try {
-    return { module: await WebAssembly.compile(buildStubs(stubTypes)), targets };
-  } catch (error) {
-    // A type that names another of its own module, which the module of stubs has not.
-    throw new MortiseError("MORTISE_WASM_INVALID", { source: `the links of plugin "${plugin}"`, reason: engineReason(error) }, error);
-  }
-}
-
-/** The engine's text without its prefix and without the offset, which is one in the rewritten module. */
-function engineReason(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return printable(text.replace(/^WebAssembly\.\w+\(\): /, "").replace(/ @\+\d+$/, ""));
+  // It fails for a type that names another of its own module, which the module of stubs has not.
+  return { module: await compileBytes(buildStubs(stubTypes), `the links of plugin "${plugin}"`), targets };
 }
 
 /** What a plugin exports, for those who want to call it. */
@@ -160,10 +123,10 @@ export function exportTable(module: ParsedModule): ExportTable {
 }
 
 /** Exports of the main module that can be called, by name. */
-function callableExports({ instrumented }: CompiledModule, linked: boolean): Map<string, GuestEntry> {
+function callableExports({ instrumented }: CompiledModule, linked: boolean, provided: ProvidedFunctions): Map<string, GuestEntry> {
   const { module } = instrumented;
   const entries = new Map<string, GuestEntry>();
-  const waiting = linked ? undefined : instrumented.reaching(waitingImports(module));
+  const waiting = linked ? undefined : instrumented.reaching(waitingImports(module, provided));
   for (const { name, kind, index } of module.exports) {
     if (kind !== "function" || index < module.importedFunctions || !isCallable(module, index)) continue;
     const waits = canSuspend && (waiting === undefined || waiting[index] === 1);
@@ -171,16 +134,3 @@ function callableExports({ instrumented }: CompiledModule, linked: boolean): Map
   }
   return entries;
 }
-
-/** Imports that may have to wait. A host function that is not declared `async` may return a promise all the same. */
-function waitingImports(module: ParsedModule): Set<number> {
-  const waiting = module.imports.filter(({ kind, module: space, name }) => {
-    if (kind !== "function") return false;
-    if (space === ENV) return WAITING.has(name);
-    return space === WASI_MODULE ? WASI_WAITING.has(name) : true;
-  });
-  return new Set(waiting.map(({ index }) => index));
-}
-
-/** Functions of WASI that sleep, or read from what may have nothing to read yet. */
-const WASI_WAITING = new Set(["poll_oneoff", "fd_read"]);

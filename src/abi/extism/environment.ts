@@ -5,9 +5,9 @@ import type { HttpResponse } from "../../api/http.ts";
 import { permissionDenied } from "../../api/permissions.ts";
 import type { Meter } from "../../wasm/meter.ts";
 import { type HostValue, LOG_LEVELS, type LogLevel, type PluginState } from "../guest.ts";
-import { isStackOverflow } from "./guest-failure.ts";
+import { isStackOverflow } from "../guest-failure.ts";
 import type { ExtismHeap } from "./heap.ts";
-import type { HostCalls } from "./host-calls.ts";
+import type { HostCalls } from "../host-calls.ts";
 
 /** Bytes that a variable counts beyond its name and value, as the Extism runtime has it. */
 const VARIABLE_OVERHEAD = 48;
@@ -176,6 +176,3 @@ export const ENVIRONMENT: Readonly<Record<string, EnvironmentFunction>> = {
   http_status_code: (environment) => environment.httpStatus(),
   http_headers: (environment) => environment.httpHeaders(),
 };
-
-/** Functions among them that wait for something outside. */
-export const WAITING = new Set(["http_request"]);

@@ -165,15 +165,22 @@ export class ExtismHeap {
     return this.bytes.subarray(at, at + length);
   }
 
+  /** Writes into a block. @throws MortiseError MORTISE_BAD_POINTER */
+  write(address: bigint | number, data: Uint8Array): void {
+    const block = this.block(address);
+    if (data.length > block.length) throw this.badPointer("a block", BigInt(address), BigInt(data.length));
+    block.set(data);
+  }
+
   release(address: bigint | number): void {
     const at = Number(address);
     if (at >= BASE && at <= MAX_ADDRESS) this.#free(at);
   }
 
   /** The text of a block. @throws MortiseError MORTISE_BAD_TEXT */
-  text(address: bigint | number, what: string): string {
+  text(address: bigint | number, what: string, length?: number): string {
     try {
-      return strict.decode(this.block(address));
+      return strict.decode(this.block(address).subarray(0, length));
     } catch {
       throw new MortiseError("MORTISE_BAD_TEXT", { ...this.#who, what });
     }

@@ -4,24 +4,25 @@ import { MortiseError, printable } from "../../api/errors.ts";
 import { PluginOutput } from "../../api/output.ts";
 import { toPromising } from "../../wasm/host-functions.ts";
 import { Meter } from "../../wasm/meter.ts";
-import type { ParsedModule, TypeDefinition } from "../../wasm/module-reader.ts";
+import type { TypeDefinition } from "../../wasm/module-reader.ts";
 import { WASI_MODULE } from "../../wasi/functions.ts";
-import { type Wasi, createWasi } from "../../wasi/wasi.ts";
+import type { Wasi } from "../../wasi/wasi.ts";
 import {
   type CompiledGuest,
   type CompiledModule,
   type ExportedValue,
   type GuestEntry,
   type GuestInstance,
-  type HostFunction,
   LOG_LEVELS,
   type PluginState,
 } from "../guest.ts";
-import type { CallAccess } from "./call-context.ts";
+import type { CallAccess } from "../call-context.ts";
 import { ENVIRONMENT, Environment } from "./environment.ts";
-import { explainFailure } from "./guest-failure.ts";
+import { explainFailure } from "../guest-failure.ts";
+import { guestWasi } from "../guest-wasi.ts";
+import { initialisersOf } from "../initialisers.ts";
 import { ExtismHeap, PAGE } from "./heap.ts";
-import { HostCalls, type ImportedFunction } from "./host-calls.ts";
+import { HostCalls, type ImportedFunction } from "../host-calls.ts";
 import { CONTROL, ENV } from "./kernel.ts";
 
 /** Return code that the Extism runtime gives a call that trapped. */
@@ -148,26 +149,12 @@ export class ExtismInstance implements GuestInstance {
       const work = wasi?.functions[name];
       return work === undefined ? nothing : this.#calls.wasi(type, module, name, work);
     }
-    const space = this.#state.hostFunctions[module];
-    // What another module provides takes this one's place.
-    if (space === undefined || !Object.hasOwn(space, name)) return nothing;
-    return this.#calls.hostFunction(module, name, type, space[name] as HostFunction);
+    // What another module exports takes this one's place.
+    return this.#calls.imported(module, name, type) ?? nothing;
   }
 
   #createWasi(self: () => WebAssembly.Instance | undefined): Wasi {
-    const wasi = createWasi(this.#state.wasi, {
-      memory: () => {
-        const memory = self()?.exports["memory"];
-        return memory instanceof WebAssembly.Memory ? memory : undefined;
-      },
-      exit: (code) => {
-        this.#exitCode = code;
-        this.#meter.stopGuest("host");
-      },
-      charge: (bytes) => this.#heap.charge(bytes),
-      timeLeftMs: () => this.#meter.timeLeftMs,
-      canSuspend: () => this.#calls.mayWait,
-    });
+    const wasi = guestWasi(this.#state, this.#meter, this.#calls, self, (code) => (this.#exitCode = code));
     this.#wasis.push(wasi);
     return wasi;
   }
@@ -193,11 +180,7 @@ export class ExtismInstance implements GuestInstance {
       for (const index of order) {
         const instance = instances[index] as WebAssembly.Instance;
         const { module } = (modules[index] as CompiledModule).instrumented;
-        if (hasExport(module, "hs_init", 2)) {
-          if (hasExport(module, "_initialize", 0)) run("_initialize", instance, "_initialize", []);
-          run("hs_init", instance, "hs_init", [0, 0]);
-        } else if (hasExport(module, "__wasm_call_ctors", 0)) run("__wasm_call_ctors", instance, "__wasm_call_ctors", []);
-        else if (hasExport(module, "_initialize", 0)) run("_initialize", instance, "_initialize", []);
+        for (const { name, values } of initialisersOf(module)) run(name, instance, name, values);
       }
     } catch (error) {
       this.dispose();
@@ -408,8 +391,10 @@ export class ExtismInstance implements GuestInstance {
       function: calls.function,
       logLevel: LOG_LEVELS[state.logLevel] ?? "info",
       signal: () => calls.signal,
-      read: (address) => heap.block(address).slice(),
-      readText: (address) => heap.text(address, "a block"),
+      timeLeftMs: () => this.#meter.timeLeftMs,
+      read: (address, length) => heap.block(address).slice(0, length),
+      readText: (address, length) => heap.text(address, "a block", length),
+      write: (address, data) => heap.write(address, data),
       store: (data) => heap.store(data),
       length: (address) => heap.block(address).length,
       alloc: (size) => BigInt(heap.allocZeros(size)),
@@ -423,11 +408,4 @@ export class ExtismInstance implements GuestInstance {
         ),
     };
   }
-}
-
-function hasExport(module: ParsedModule, name: string, params: number): boolean {
-  const item = module.exports.find((candidate) => candidate.name === name && candidate.kind === "function");
-  if (item === undefined) return false;
-  const type = module.types[module.functionTypes[item.index] as number];
-  return type?.kind === "function" && type.params.length === params && type.params.every(({ code }) => code === 0x7f) && type.results.length === 0;
 }

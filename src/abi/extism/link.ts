@@ -10,14 +10,10 @@ import { CodeBuilder, leb, nameBytes } from "../../wasm/code-builder.ts";
 import { type EncodedType, encodeBody, encodeType } from "../../wasm/injection.ts";
 import { type ExportEntry, type ImportEntry, type ParsedModule, type TypeDefinition, functionTypeName } from "../../wasm/module-reader.ts";
 import { WASI_MODULE } from "../../wasi/functions.ts";
+import { SERVICES_MODULE } from "../../api/services.ts";
+import type { NamedModule } from "../compile-options.ts";
 import type { ModuleLink } from "../guest.ts";
 import { ENV, isKernelFunction } from "./kernel.ts";
-
-/** A module of a plugin, as read. */
-export interface NamedModule {
-  readonly name: string;
-  readonly module: ParsedModule;
-}
 
 /** How modules fit together. */
 export interface LinkPlan {
@@ -39,7 +35,7 @@ export const MAIN = "main";
  */
 export function planLinks(plugin: string, modules: readonly NamedModule[]): LinkPlan {
   for (const { name } of modules) {
-    if (name !== ENV && name !== WASI_MODULE) continue;
+    if (name !== ENV && name !== WASI_MODULE && name !== SERVICES_MODULE) continue;
     // It would take the place of what the host provides under that name, checks and charges included.
     throw new MortiseError("MORTISE_MANIFEST_INVALID", { source: `plugin "${plugin}"`, at: "", reason: `a module cannot be named "${name}"` });
   }

@@ -1,10 +1,10 @@
 // Turns what comes out of a guest, a trap or a thrown value, into a coded error.
 
-import { MortiseError, isMortiseError, printable } from "../../api/errors.ts";
-import type { ResolvedLimits } from "../../api/limits.ts";
-import type { CompiledModule } from "../guest.ts";
-import type { Meter, StopReason } from "../../wasm/meter.ts";
-import { functionLabel, readFunctionNames } from "../../wasm/names.ts";
+import { MortiseError, isMortiseError, printable } from "../api/errors.ts";
+import type { ResolvedLimits } from "../api/limits.ts";
+import type { CompiledModule } from "./guest.ts";
+import type { Meter, StopReason } from "../wasm/meter.ts";
+import { functionLabel, readFunctionNames } from "../wasm/names.ts";
 
 /** One frame of the guest's stack: the function's own name, and the byte offset in the original module. */
 export interface GuestFrame {

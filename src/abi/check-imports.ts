@@ -1,19 +1,28 @@
 // Checks that what a module imports is there, and has the type it is imported with.
 
-import { MortiseError, printable } from "../../api/errors.ts";
-import { didYouMean } from "../../api/near-names.ts";
-import { WASI_FUNCTIONS, WASI_MODULE, wasiType } from "../../wasi/functions.ts";
-import { type ImportEntry, type ParsedModule, type TypeDefinition, functionTypeName } from "../../wasm/module-reader.ts";
-import type { HostFunctions } from "../guest.ts";
-import { ENV, ENV_TYPES, environmentType } from "./kernel.ts";
+import { MortiseError, printable } from "../api/errors.ts";
+import { didYouMean } from "../api/near-names.ts";
+import { WASI_FUNCTIONS, WASI_MODULE, wasiType } from "../wasi/functions.ts";
+import { type ImportEntry, type ParsedModule, type TypeDefinition, functionTypeName } from "../wasm/module-reader.ts";
+import type { HostFunctions, ProvidedFunctions } from "./guest.ts";
+
+/** What there is to import. */
+export interface Provisions {
+  readonly plugin: string;
+  readonly hostFunctions: HostFunctions;
+  readonly provided: ProvidedFunctions;
+  /** Names of modules whose exports are imported; those imports are checked where they are linked. */
+  readonly linked: ReadonlySet<string>;
+  /** Functions of the interface itself: its import module, and their types by name. */
+  readonly environment?: { readonly module: string; readonly names: readonly string[]; type(name: string): TypeDefinition | undefined };
+}
 
 /**
  * Checks that everything a module imports is provided, with the type it is imported with.
  *
- * @param linked names of modules whose exports are imported; those imports are checked where they are linked
  * @throws MortiseError MORTISE_MISSING_IMPORT or MORTISE_IMPORT_TYPE
  */
-export function checkImports(module: ParsedModule, plugin: string, hostFunctions: HostFunctions, linked: ReadonlySet<string>): void {
+export function checkImports(module: ParsedModule, { plugin, hostFunctions, provided, linked, environment }: Provisions): void {
   const types = new Map<string, string>();
   for (const item of module.imports) {
     if (linked.has(item.module)) continue;
@@ -28,17 +37,25 @@ export function checkImports(module: ParsedModule, plugin: string, hostFunctions
     const before = types.get(key);
     if (before !== undefined && before !== found) throw wrongType(`${before}, as it is imported elsewhere in the module`);
     types.set(key, found);
-    if (item.module === ENV) {
-      const wanted = environmentType(item.name);
-      if (wanted === undefined) throw missing(didYouMean(item.name, Object.keys(ENV_TYPES)) || "; it may need a newer version of Mortise");
+    if (item.module === environment?.module) {
+      const wanted = environment.type(item.name);
+      if (wanted === undefined) throw missing(didYouMean(item.name, environment.names) || "; it may need a newer version of Mortise");
       if (functionTypeName(wanted) !== found) throw wrongType(functionTypeName(wanted));
     } else if (item.module === WASI_MODULE) {
       const wanted = wasiType(item.name);
       if (wanted === undefined) throw missing(didYouMean(item.name, Object.keys(WASI_FUNCTIONS)));
-      const shown = `(${wanted.params.join(", ")}) -> ${wanted.results[0] ?? "()"}`;
-      if (shown !== found) throw wrongType(shown);
+      if (shownType(wanted) !== found) throw wrongType(shownType(wanted));
+    } else if (!Object.hasOwn(hostFunctions[item.module] ?? {}, item.name) && Object.hasOwn(provided, item.module)) {
+      const space = provided[item.module] ?? {};
+      const wanted = Object.hasOwn(space, item.name) ? space[item.name] : undefined;
+      if (wanted === undefined) throw missing(didYouMean(item.name, Object.keys(space)));
+      if (shownType(wanted) !== found) throw wrongType(shownType(wanted));
     } else checkHostFunction(item, type, hostFunctions, missing, wrongType);
   }
+}
+
+function shownType({ params, results }: { readonly params: readonly string[]; readonly results: readonly string[] }): string {
+  return `(${params.join(", ")}) -> ${results[0] ?? "()"}`;
 }
 
 function checkHostFunction(

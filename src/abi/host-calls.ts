@@ -1,12 +1,12 @@
 // Calls from a guest into the host: what a function throws is kept from the guest, a promise suspends it, and results
 // are checked.
 
-import { MortiseError, isMortiseError, printable } from "../../api/errors.ts";
-import type { Meter } from "../../wasm/meter.ts";
-import { type TypeDefinition, type ValueType, valueTypeName } from "../../wasm/module-reader.ts";
-import { canSuspend } from "../../wasm/host-functions.ts";
-import { type HostCallRecord, resumeHostCall, runHostCall, suspendHostCall } from "../call-chain.ts";
-import type { CallContext, HostFunction, HostValue, PluginState } from "../guest.ts";
+import { MortiseError, isMortiseError, printable } from "../api/errors.ts";
+import type { Meter } from "../wasm/meter.ts";
+import { type TypeDefinition, type ValueType, valueTypeName } from "../wasm/module-reader.ts";
+import { canSuspend } from "../wasm/host-functions.ts";
+import { type HostCallRecord, resumeHostCall, runHostCall, suspendHostCall } from "./call-chain.ts";
+import type { CallContext, HostFunction, HostValue, PluginState, ProvidedFunction, ProvidedFunctions } from "./guest.ts";
 import { HostCallContext } from "./call-context.ts";
 import { isStackOverflow } from "./guest-failure.ts";
 
@@ -33,6 +33,7 @@ export class HostCalls {
   /** Deadline of the call as its caller gave it, in milliseconds. */
   statedMs = Number.POSITIVE_INFINITY;
   readonly #state: PluginState;
+  readonly #provided: ProvidedFunctions;
   readonly #meter: Meter;
   readonly #access: (calls: HostCalls) => ConstructorParameters<typeof HostCallContext>[0];
   #callContext: HostCallContext | undefined;
@@ -40,8 +41,15 @@ export class HostCalls {
   /** The host function that the guest waits for. */
   #awaited: HostCallRecord | undefined;
 
-  constructor(state: PluginState, meter: Meter, access: (calls: HostCalls) => ConstructorParameters<typeof HostCallContext>[0]) {
+  /** @param provided what there is to import besides the user's own functions */
+  constructor(
+    state: PluginState,
+    meter: Meter,
+    access: (calls: HostCalls) => ConstructorParameters<typeof HostCallContext>[0],
+    provided: ProvidedFunctions = state.provided,
+  ) {
     this.#state = state;
+    this.#provided = provided;
     this.#meter = meter;
     this.#access = access;
   }
@@ -97,16 +105,29 @@ export class HostCalls {
     return this.#guard(resultType(type), name, guarded, (value) => value as HostValue | undefined, failed);
   }
 
-  /** A host function of the user's. */
-  hostFunction(module: string, name: string, type: TypeDefinition | undefined, work: HostFunction): ImportedFunction {
+  /** A function of the user's, or one that the host provides; undefined if there is neither. */
+  imported(module: string, name: string, type: TypeDefinition | undefined): ImportedFunction | undefined {
+    const own = this.#state.hostFunctions[module];
+    if (own !== undefined && Object.hasOwn(own, name)) return this.hostFunction(module, name, type, own[name] as HostFunction);
+    const space = this.#provided[module];
+    const found = space !== undefined && Object.hasOwn(space, name) ? space[name] : undefined;
+    return found === undefined ? undefined : this.hostFunction(module, name, type, found.run, found);
+  }
+
+  /**
+   * A host function.
+   *
+   * @param provided set if it is one of the host's own, whose errors are meant for the plugin's caller
+   */
+  hostFunction(module: string, name: string, type: TypeDefinition | undefined, work: HostFunction, provided?: ProvidedFunction): ImportedFunction {
     const wanted = resultType(type);
     // What it does after it has returned is known as its doing, which costs some; not for a function that was seen to
     // answer without a promise, until it gives one.
-    let asynchronous = true;
+    let asynchronous = provided?.waits !== false;
     let gavePromise = false;
     const call = work as (context: CallContext, ...values: HostValue[]) => unknown;
     const failed = (error: unknown): unknown => {
-      if (isStackOverflow(error) || this.#callContext?.threw(error) === true) return error;
+      if (isStackOverflow(error) || this.#callContext?.threw(error) === true || (provided !== undefined && isMortiseError(error))) return error;
       const reason = printable(error instanceof Error ? error.message : error);
       return new MortiseError("MORTISE_HOST_FUNCTION", { ...this.#who(module, name), reason }, error);
     };

@@ -1,12 +1,12 @@
 // What a host function gets to work with: blocks and variables of the plugin, for the length of one call.
 
-import { MortiseError, isMortiseError } from "../../api/errors.ts";
-import type { CallContext, LogLevel } from "../guest.ts";
+import { MortiseError, isMortiseError } from "../api/errors.ts";
+import type { CallContext, LogLevel } from "./guest.ts";
 
 /** Access to one instance, as a call context hands it on. */
-export interface CallAccess extends Omit<CallContext, "context" | "signal"> {
-  readonly function: string;
+export interface CallAccess extends Omit<CallContext, "context" | "signal" | "timeLeftMs"> {
   signal(): AbortSignal;
+  timeLeftMs(): number;
 }
 
 /** The context of one call; of no use once the call is over. */
@@ -14,25 +14,29 @@ export class HostCallContext implements CallContext {
   readonly plugin: string;
   readonly context: unknown;
   readonly logLevel: LogLevel;
-  readonly #function: string;
+  readonly function: string;
   /** Errors that came out of this context, as opposed to those of the host function's own work. */
   #own: WeakSet<object> | undefined;
   #access: CallAccess | undefined;
 
   constructor(access: CallAccess, context: unknown) {
     this.plugin = access.plugin;
-    this.#function = access.function;
+    this.function = access.function;
     this.#access = access;
     this.logLevel = access.logLevel;
     this.context = context;
   }
 
-  read(address: bigint | number): Uint8Array<ArrayBuffer> {
-    return this.#use((access) => access.read(address));
+  read(address: bigint | number, length?: number): Uint8Array<ArrayBuffer> {
+    return this.#use((access) => access.read(address, length));
   }
 
-  readText(address: bigint | number): string {
-    return this.#use((access) => access.readText(address));
+  readText(address: bigint | number, length?: number): string {
+    return this.#use((access) => access.readText(address, length));
+  }
+
+  write(address: bigint | number, data: Uint8Array): void {
+    this.#use((access) => access.write(address, data));
   }
 
   store(data: Uint8Array | string): bigint {
@@ -41,6 +45,10 @@ export class HostCallContext implements CallContext {
 
   length(address: bigint | number): number {
     return this.#use((access) => access.length(address));
+  }
+
+  get timeLeftMs(): number {
+    return this.#use((access) => access.timeLeftMs());
   }
 
   get signal(): AbortSignal {
@@ -78,7 +86,7 @@ export class HostCallContext implements CallContext {
   }
 
   #use<T>(work: (access: CallAccess) => T): T {
-    if (this.#access === undefined) throw new MortiseError("MORTISE_STALE_CONTEXT", { plugin: this.plugin, function: this.#function });
+    if (this.#access === undefined) throw new MortiseError("MORTISE_STALE_CONTEXT", { plugin: this.plugin, function: this.function });
     try {
       return work(this.#access);
     } catch (error) {

@@ -1,0 +1,457 @@
+// One instance of a plugin that exchanges buffers through a memory that it exports: wiring, initialisation, and calls.
+//
+// A call is several calls of the guest, all on one fuel and deadline: room for each input, the function, and then what
+// frees the blocks. The same steps run plainly, or each so that it can be suspended.
+
+import { MortiseError, isMortiseError, printable } from "../../api/errors.ts";
+import { PluginOutput } from "../../api/output.ts";
+import { toPromising } from "../../wasm/host-functions.ts";
+import { Meter } from "../../wasm/meter.ts";
+import { WASI_MODULE } from "../../wasi/functions.ts";
+import type { Wasi } from "../../wasi/wasi.ts";
+import type { CallAccess } from "../call-context.ts";
+import { explainFailure } from "../guest-failure.ts";
+import { type ExportedValue, type GuestEntry, type GuestInstance, LOG_LEVELS, type PluginState, type ProvidedFunctions } from "../guest.ts";
+import { guestWasi } from "../guest-wasi.ts";
+import { HostCalls } from "../host-calls.ts";
+import { hasExport, initialisersOf } from "../initialisers.ts";
+import type { AllocatorNames } from "./dialect.ts";
+import type { LinearGuest } from "./compile.ts";
+import { LinearMemory, type Range } from "./memory.ts";
+import { splitEnvelope } from "./envelope.ts";
+import type { Shape } from "./shapes.ts";
+
+const PAGE = 65_536;
+const EMPTY = new Uint8Array(0);
+/** What a plugin without configuration is configured with. */
+const encoder = new TextEncoder();
+
+type Input = string | Uint8Array | undefined;
+type GuestFunction = (...values: readonly number[]) => bigint | number | undefined;
+/** A call of the guest that a driver makes, plainly or through the engine's promise integration. */
+type Step = readonly [fn: GuestFunction, ...values: number[]];
+type Steps<T> = Generator<Step, T, bigint | number | undefined>;
+
+/** A guest that was wired and initialised. Once poisoned it must be dropped. */
+export class LinearInstance implements GuestInstance {
+  poisoned = false;
+  readonly #guest: LinearGuest;
+  readonly #state: PluginState;
+  readonly #meter: Meter;
+  readonly #memory: LinearMemory;
+  readonly #calls: HostCalls;
+  readonly #names: AllocatorNames;
+  #exports!: WebAssembly.Exports;
+  #wasi: Wasi | undefined;
+  /** The instance has served a call. */
+  #used = false;
+  #timeoutMs: number;
+  #exitCode: number | undefined;
+  #fuelUsed = 0;
+  #inputBytes = 0;
+
+  private constructor(guest: LinearGuest, state: PluginState, provided: ProvidedFunctions, timeoutMs: number) {
+    this.#guest = guest;
+    this.#state = state;
+    this.#timeoutMs = timeoutMs;
+    const { limits } = state;
+    this.#meter = new Meter(guest.main.instrumented, {
+      fuel: limits.fuel,
+      timeoutMs,
+      growPages: Math.floor(limits.memoryBytes / PAGE) - guest.initialPages,
+      growEntries: limits.tableEntries - guest.initialEntries,
+      sliceMs: limits.sliceMs,
+      cpuShare: limits.cpuShare,
+      clock: state.clock,
+    });
+    this.#memory = new LinearMemory(state, this.#meter);
+    this.#calls = new HostCalls(state, this.#meter, () => this.#access(), provided);
+    this.#names = guest.dialect.allocatorOf(guest.main.instrumented.module);
+    this.#meter.attach(this.#instantiate());
+    this.#meter.grant(this.#meter.begin(limits.fuel, timeoutMs));
+    try {
+      this.#initialise();
+    } catch (error) {
+      this.#closeWasi();
+      throw this.#failure(error);
+    } finally {
+      this.#calls.end();
+    }
+  }
+
+  /** Instantiates a guest and initialises it; see CompiledGuest. */
+  static create(guest: LinearGuest, state: PluginState, provided: ProvidedFunctions, timeoutMs: number): LinearInstance {
+    return new LinearInstance(guest, state, provided, timeoutMs);
+  }
+
+  // ---- wiring
+
+  #instantiate(): WebAssembly.Instance {
+    const { instrumented, module } = this.#guest.main;
+    let made: WebAssembly.Instance | undefined;
+    const imports: Record<string, WebAssembly.ModuleImports> = Object.create(null);
+    this.#closeWasi();
+    for (const item of instrumented.module.imports) {
+      if (item.kind !== "function") continue;
+      const type = instrumented.module.types[instrumented.module.functionTypes[item.index] as number];
+      const space = (imports[item.module] ??= Object.create(null) as WebAssembly.ModuleImports);
+      if (item.module === WASI_MODULE) {
+        this.#wasi ??= guestWasi(
+          this.#state,
+          this.#meter,
+          this.#calls,
+          () => made,
+          (code) => (this.#exitCode = code),
+        );
+        const work = this.#wasi.functions[item.name];
+        if (work !== undefined) space[item.name] = this.#calls.wasi(type, item.module, item.name, work);
+      } else {
+        const imported = this.#calls.imported(item.module, item.name, type);
+        if (imported !== undefined) space[item.name] = imported;
+      }
+    }
+    try {
+      made = new WebAssembly.Instance(module, imports);
+    } catch (error) {
+      // A segment that does not fit traps here; everything else is the engine out of room.
+      throw new MortiseError("MORTISE_INSTANCE_FAILED", { plugin: this.#state.name, reason: printable((error as Error).message) }, error);
+    }
+    this.#exports = made.exports;
+    this.#memory.attach(made.exports["memory"] as WebAssembly.Memory);
+    this.#used = false;
+    return made;
+  }
+
+  /** Start function and initialisers, then the interface's own configuration. */
+  #initialise(): void {
+    const { instrumented } = this.#guest.main;
+    const run = (name: string, exported: string, values: readonly number[]): void => {
+      const target = this.#exports[exported];
+      if (typeof target !== "function") return;
+      this.#begin(name, undefined);
+      (target as (...args: readonly number[]) => void)(...values);
+    };
+    this.#meter.startClock();
+    run("start", instrumented.hiddenName("start"), []);
+    const initialisers = initialisersOf(instrumented.module);
+    for (const { name, values } of initialisers) run(name, name, values);
+    if (initialisers.length === 0 && hasExport(instrumented.module, "_start", 0)) this.#runProgram();
+    const { configure } = this.#guest.dialect;
+    const entry = configure === undefined ? undefined : this.#guest.entries.get(configure);
+    if (entry === undefined) return;
+    this.#begin(entry.name, undefined);
+    drive(this.#steps(entry, this.#state.configJson));
+  }
+
+  /** A program whose main function prepares the library that it is; its end is not the instance's. */
+  #runProgram(): void {
+    this.#begin("_start", undefined);
+    try {
+      (this.#exports["_start"] as () => void)();
+    } catch (error) {
+      if (this.#exitCode !== 0) throw error;
+      this.#exitCode = undefined;
+      this.#meter.grant(this.#meter.begin(this.#state.limits.fuel, this.#timeoutMs));
+    }
+  }
+
+  /** Another instance in place of this one, on what is left of the running call's fuel and time. */
+  #renew(fn: string): void {
+    const { limits } = this.#state;
+    const left = this.#meter.timeLeftMs;
+    const fuel = Math.max(limits.fuel - this.#meter.fuelUsed, 0);
+    const { context } = this.#calls;
+    this.#meter.attach(this.#instantiate());
+    this.#meter.grant(this.#meter.begin(fuel, left));
+    this.#initialise();
+    this.#begin(fn, context);
+  }
+
+  // ---- calls
+
+  call(entry: GuestEntry, input: Input, context: unknown, timeoutMs: number, statedMs: number): PluginOutput {
+    this.#prepare(entry, context, timeoutMs, statedMs);
+    try {
+      return this.#finish(entry, drive(this.#steps(entry, input)));
+    } catch (error) {
+      throw this.#failure(error);
+    } finally {
+      this.#fuelUsed = this.#meter.fuelUsed;
+      this.#calls.end();
+    }
+  }
+
+  async callSuspending(entry: GuestEntry, input: Input, context: unknown, timeoutMs: number, statedMs: number): Promise<PluginOutput> {
+    this.#prepare(entry, context, timeoutMs, statedMs);
+    this.#meter.suspendable = true;
+    try {
+      const steps = this.#steps(entry, input);
+      let { value, done } = steps.next();
+      while (done !== true) {
+        const [fn, ...values] = value as Step;
+        const result: bigint | number = await toPromising(fn as (...numbers: number[]) => number)(...values);
+        // The call may have been stopped while nothing of the guest ran.
+        if (this.#calls.failure !== undefined) throw this.#calls.failure;
+        ({ value, done } = steps.next(result));
+      }
+      return this.#finish(entry, value as Uint8Array<ArrayBuffer>);
+    } catch (error) {
+      throw this.#failure(error);
+    } finally {
+      this.#fuelUsed = this.#meter.fuelUsed;
+      this.#calls.end();
+      this.#meter.forgetPromise();
+    }
+  }
+
+  #prepare(entry: GuestEntry, context: unknown, timeoutMs: number, statedMs: number): void {
+    this.#begin(entry.name, context);
+    this.#timeoutMs = statedMs;
+    this.#calls.statedMs = statedMs;
+    this.#fuelUsed = 0;
+    this.#inputBytes = 0;
+    this.#meter.grant(this.#meter.begin(this.#state.limits.fuel, timeoutMs));
+  }
+
+  #begin(fn: string, context: unknown): void {
+    this.#memory.function = fn;
+    this.#calls.begin(fn, context);
+    this.#wasi?.beginCall();
+  }
+
+  /** A call, step by step; gives a copy of the output. */
+  *#steps(entry: GuestEntry, input: Input): Steps<Uint8Array<ArrayBuffer>> {
+    const shape = this.#guest.shapes[entry.index] as Shape;
+    if (this.#guest.dialect.fresh && this.#used) this.#renew(entry.name);
+    this.#used = true;
+    const parts = this.#parts(entry, shape, input);
+    let blocks = yield* this.#place(parts);
+    if (blocks === undefined) {
+      // An allocator that never frees is at its end; the function was not entered, so that nothing happens twice.
+      this.#renew(entry.name);
+      this.#used = true;
+      blocks = yield* this.#place(parts);
+    }
+    if (blocks === undefined) throw this.#badAllocation(0, parts[0]?.length ?? 0, "which is none");
+    const given = blocks.flatMap(({ address, size }) => [address, size]);
+    const result = yield [this.#exports[entry.hidden] as GuestFunction, ...given];
+    if (shape.result === "status" && result !== 0) {
+      throw new MortiseError("MORTISE_RETURN_CODE", { plugin: this.#state.name, function: entry.name, returnCode: Number(result) });
+    }
+    let output: Uint8Array<ArrayBuffer> = EMPTY;
+    let block: Range | undefined;
+    if (shape.result === "packed") {
+      block = unpack(result as bigint);
+      output = this.#read(block);
+    }
+    yield* this.#release(blocks, block);
+    return output;
+  }
+
+  /** The buffers that a function takes, as bytes: one, none, or the parts of one JSON object. */
+  #parts(entry: GuestEntry, shape: Shape, input: Input): Uint8Array[] {
+    if (shape.buffers === 0) return [];
+    const keys = this.#guest.dialect.parts[shape.buffers * 2]?.(entry.name);
+    if (keys === undefined) return [input === undefined ? EMPTY : typeof input === "string" ? encoder.encode(input) : input];
+    return splitEnvelope(input, keys, { plugin: this.#state.name, function: entry.name });
+  }
+
+  /** Puts buffers where the guest's allocator says; undefined if it has no room. */
+  *#place(parts: readonly Uint8Array[]): Steps<Range[] | undefined> {
+    const blocks: Range[] = [];
+    for (const bytes of parts) {
+      const size = bytes.length;
+      if (size === 0 && !this.#guest.dialect.allocatesNothing) {
+        blocks.push({ address: 0, size });
+        continue;
+      }
+      const block = { address: Number(yield [this.#exports[this.#names.allocate] as GuestFunction, size]) >>> 0, size };
+      if (block.address === 0 && size > 0) return undefined;
+      this.#checkBlock(block, blocks);
+      this.#memory.range(block.address, size, "an input").set(bytes);
+      blocks.push(block);
+    }
+    this.#inputBytes = blocks.reduce((sum, { size }) => sum + size, 0);
+    return blocks;
+  }
+
+  #checkBlock({ address, size }: Range, others: readonly Range[]): void {
+    if (address + size > this.#memory.length) throw this.#badAllocation(address, size, "which lies outside its memory");
+    if (others.some((other) => address < other.address + other.size && other.address < address + size))
+      throw this.#badAllocation(address, size, "where another input is");
+  }
+
+  #badAllocation(address: number, size: number, reason: string): MortiseError {
+    const { plugin, function: fn } = { plugin: this.#state.name, function: this.#calls.function };
+    const where = `0x${address.toString(16)}`;
+    return new MortiseError("MORTISE_BAD_ALLOCATION", { plugin, function: fn, allocator: this.#names.allocate, address: where, size, reason });
+  }
+
+  /** A copy of an output. */
+  #read({ address, size }: Range): Uint8Array<ArrayBuffer> {
+    if (size === 0) return EMPTY;
+    const limit = this.#state.limits.outputBytes;
+    const fits = address + size <= this.#memory.length;
+    if (fits && size > limit)
+      throw new MortiseError("MORTISE_OUTPUT_LIMIT", { plugin: this.#state.name, function: this.#calls.function, size, limit });
+    return this.#memory.range(address, size, "an output").slice();
+  }
+
+  /** Frees an output, unless it is part of an input, then the inputs; or all at once. */
+  *#release(inputs: readonly Range[], output: Range | undefined): Steps<void> {
+    const { free, reset } = this.#names;
+    const fn = free === undefined ? undefined : (this.#exports[free] as GuestFunction);
+    if (fn !== undefined) {
+      const isInput = (block: Range): boolean => inputs.some(({ address, size }) => block.address >= address && block.address < address + size);
+      if (output !== undefined && output.size > 0 && !isInput(output)) yield [fn, output.address, output.size];
+      for (const { address, size } of inputs) if (address !== 0) yield [fn, address, size];
+    }
+    if (reset !== undefined) yield [this.#exports[reset] as GuestFunction];
+  }
+
+  #finish(entry: GuestEntry, output: Uint8Array<ArrayBuffer>): PluginOutput {
+    if (this.#meter.lostCount) throw new MortiseError("MORTISE_STACK_OVERFLOW", { plugin: this.#state.name, function: entry.name });
+    if (this.#calls.failure !== undefined) throw this.#calls.failure;
+    return new PluginOutput(output, this.#state.name, entry.name, output.length > 0);
+  }
+
+  /** What ended a call, as an error; unless the guest itself returned, its instance is not entered again. */
+  #failure(error: unknown): MortiseError {
+    const returned = isMortiseError(error) && error.code === "MORTISE_RETURN_CODE" && this.#meter.stopped === undefined;
+    if (!returned) this.poisoned = true;
+    this.#wasi?.cancel();
+    const { function: fn, failure } = this.#calls;
+    if (this.#exitCode !== undefined && failure === undefined && this.#meter.stopped === "host") {
+      return new MortiseError("MORTISE_EXIT", { plugin: this.#state.name, function: fn, exitCode: this.#exitCode });
+    }
+    return explainFailure(error, {
+      plugin: this.#state.name,
+      function: fn,
+      limits: this.#state.limits,
+      timeoutMs: this.#timeoutMs,
+      modules: this.#guest.modules,
+      meter: this.#meter,
+      hostFailure: failure,
+    });
+  }
+
+  stop(error: MortiseError): void {
+    this.poisoned = true;
+    this.#calls.keepFailure(error);
+    this.#calls.end();
+  }
+
+  dispose(): void {
+    this.#cleanUp();
+    this.#closeWasi();
+  }
+
+  /** What fails here concerns nobody any more: the instance is dropped. */
+  #cleanUp(): void {
+    const { cleanUp } = this.#guest.dialect;
+    const entry = cleanUp === undefined ? undefined : this.#guest.entries.get(cleanUp);
+    if (entry === undefined || this.poisoned) return;
+    this.poisoned = true;
+    try {
+      const { initTimeoutMs } = this.#state.limits;
+      this.call(entry, undefined, undefined, initTimeoutMs, initTimeoutMs);
+    } catch (error) {
+      this.#state.logger?.warn(printable(`cleanup of plugin "${this.#state.name}" failed: ${(error as Error).message}`));
+    }
+  }
+
+  #closeWasi(): void {
+    this.#wasi?.close();
+    this.#wasi = undefined;
+  }
+
+  exportedValue(name: string): ExportedValue | undefined {
+    const { module } = this.#guest.main.instrumented;
+    const exported = module.exports.some((item) => item.name === name && item.kind !== "function");
+    return exported ? (this.#exports[name] as ExportedValue) : undefined;
+  }
+
+  get heldThread(): boolean {
+    return this.#meter.heldThread;
+  }
+
+  get inputBytes(): number {
+    return this.#inputBytes;
+  }
+
+  get fuelUsed(): number {
+    return this.#fuelUsed;
+  }
+
+  get memoryBytes(): number {
+    return (this.#guest.initialPages + this.#meter.pagesGrown) * PAGE;
+  }
+
+  // ---- what host functions may do
+
+  #access(): CallAccess {
+    const memory = this.#memory;
+    const state = this.#state;
+    const unsupported = (): never => {
+      throw new MortiseError("MORTISE_HOST_FUNCTION", {
+        plugin: state.name,
+        function: this.#calls.function,
+        module: this.#guest.abi,
+        name: "context",
+        reason: "plugins of this interface have no variables, and no error message but their own output",
+      });
+    };
+    return {
+      plugin: state.name,
+      function: this.#calls.function,
+      logLevel: LOG_LEVELS[state.logLevel] ?? "info",
+      signal: () => this.#calls.signal,
+      timeLeftMs: () => this.#meter.timeLeftMs,
+      read: (address, length) => memory.range(address, length ?? Number.NaN, "what a host function reads").slice(),
+      readText: (address, length) => memory.text(address, length ?? Number.NaN, "what a host function reads"),
+      write: (address, data) => memory.range(address, data.length, "what a host function writes").set(data),
+      store: (data) => this.#store(typeof data === "string" ? encoder.encode(data) : data),
+      length: () => 0,
+      alloc: (size) => BigInt(this.#allocate(size)),
+      free: (address) => {
+        const { free } = this.#names;
+        if (free !== undefined) this.#meter.enterNested(() => (this.#exports[free] as GuestFunction)(Number(address), 0));
+      },
+      setError: unsupported,
+      getVariable: unsupported,
+      setVariable: unsupported,
+    };
+  }
+
+  #store(data: Uint8Array): bigint {
+    if (data.length === 0) return 0n;
+    const address = this.#allocate(data.length);
+    this.#memory.range(address, data.length, "what a host function stores").set(data);
+    return BigInt(address);
+  }
+
+  /** A block that the guest's own allocator makes, while the guest waits for a host function. */
+  #allocate(size: number): number {
+    if (size <= 0) return 0;
+    const allocate = this.#exports[this.#names.allocate] as GuestFunction;
+    const address = Number(this.#meter.enterNested(() => allocate(size))) >>> 0;
+    if (address === 0) throw this.#badAllocation(0, size, "which is none");
+    this.#checkBlock({ address, size }, []);
+    return address;
+  }
+}
+
+/** Runs the steps of a call one after the other. */
+function drive<T>(steps: Steps<T>): T {
+  for (let step = steps.next(); ;) {
+    if (step.done === true) return step.value;
+    const [fn, ...values] = step.value;
+    step = steps.next(fn(...values));
+  }
+}
+
+/** Address and length, each unsigned, as a guest packs them. */
+function unpack(packed: bigint): Range {
+  const bits = BigInt.asUintN(64, packed);
+  return { address: Number(bits >> 32n), size: Number(bits & 0xffff_ffffn) };
+}
