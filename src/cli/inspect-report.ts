@@ -1,6 +1,6 @@
 // The page that `mortise inspect` prints.
 
-import type { ModuleDescription, ModuleItem } from "../wasm/index.ts";
+import type { Interface, ModuleDescription, ModuleItem } from "../wasm/index.ts";
 import type { FolderGrant } from "./option-values.ts";
 import { bytes, count, plural } from "./quantities.ts";
 import { alignRows } from "./table.ts";
@@ -13,6 +13,13 @@ const PAGE = 65_536;
 const PROVIDERS: Readonly<Record<string, string>> = {
   "extism:host/env": "provided: the Extism interface",
   wasi_snapshot_preview1: "provided: WASI without files, environment and network",
+  "mortise:host": "provided: services, as permissions allow",
+};
+/** Modules of which an interface provides functions, with what it calls them. */
+const PROVIDED_BY: Readonly<Partial<Record<Interface, readonly [modules: ReadonlySet<string>, provider: string]>>> = {
+  helios: [new Set(["env", "helios", "query", "cache", "http", "crypto", "kv"]), "provided: HeliosProxy's functions, as permissions allow"],
+  bifrost: [new Set(["env"]), "provided: what AssemblyScript's library needs"],
+  querymt: [new Set(["extism:host/user"]), "provided: QueryMT's functions, as permissions allow"],
 };
 
 const colour = (format: Paint, text: string): string => paint(process.stdout, format, text);
@@ -29,8 +36,8 @@ export function describeModule(file: string, module: ModuleDescription, manifest
   const blocks = [
     [colour("bold", visible(file)), ...manifest],
     summary(module),
-    section("imports", module.imports.length, imports(module.imports)),
-    section("exports", module.exports.length, exports(module.exports)),
+    section("imports", module.imports.length, imports(module)),
+    section("exports", module.exports.length, exports(module)),
     section("custom sections", module.customSections.length, customSections(module)),
     refusals(module),
   ];
@@ -58,6 +65,8 @@ function summary(module: ModuleDescription): string[] {
   const { functions } = module;
   return [
     ...field("interface", `${module.interface.name}: ${visible(module.interface.because)}`),
+    ...(module.interface.functions.length === 0 ? [] : field("its hooks", module.interface.functions.join(", "))),
+    ...module.interface.nearly.flatMap(({ name, missing }) => field("nearly", `${name}, but it lacks ${missing.join(", ")}`)),
     ...field("size", module.size < 1024 ? bytes(module.size) : `${bytes(module.size)} (${count(module.size)} bytes)`),
     ...field("functions", `${count(functions.defined)} defined, ${count(functions.imported)} imported`),
     ...list("memories", module.memories.map(memoryText)),
@@ -105,24 +114,34 @@ function section(title: string, size: number, lines: readonly string[]): string[
   return size === 0 ? [] : [`${colour("bold", title)} ${colour("dim", `(${count(size)})`)}`, ...lines];
 }
 
-function imports(items: readonly ModuleItem[]): string[] {
+function imports({ imports: items, interface: { name } }: ModuleDescription): string[] {
   const byModule = Map.groupBy(items, (item) => item.module ?? "");
+  const [own, ownProvider] = PROVIDED_BY[name] ?? [];
   return [...byModule].flatMap(([module, members]) => {
-    const provider = PROVIDERS[module] ?? "host functions: yours to provide";
+    const provider = PROVIDERS[module] ?? (own?.has(module) === true ? ownProvider : undefined) ?? "host functions: yours to provide";
     const title = `  ${colour("cyan", visible(module))}  ${colour("dim", provider)}`;
     return [title].concat(alignRows(members.map((item) => [`    ${visible(item.name)}`, item.type])));
   });
 }
 
-function exports(items: readonly ModuleItem[]): string[] {
-  const rows = alignRows(items.map((item) => [visible(item.name), item.type, isCallable(item) ? "can be called" : ""]));
+function exports({ exports: items, interface: { name } }: ModuleDescription): string[] {
+  const rows = alignRows(items.map((item) => [visible(item.name), item.type, isCallable(item, name) ? "can be called" : ""]));
   return rows.map((row) => `  ${row.replace(/can be called$/, (note) => colour("green", note))}`);
 }
 
-/** A plugin function has no parameters and returns nothing or an i32. */
-function isCallable({ kind, type }: ModuleItem): boolean {
-  return kind === "function" && (type === "() -> ()" || type === "() -> i32");
+/**
+ * A plugin function has no parameters and returns nothing or an i32, or takes buffers where the interface exchanges those
+ * through the plugin's memory.
+ */
+function isCallable({ kind, name, type }: ModuleItem, abi: Interface): boolean {
+  if (kind !== "function") return false;
+  if (abi !== "bifrost" && abi !== "helios") return type === "() -> ()" || type === "() -> i32";
+  const buffers = abi === "bifrost" ? "(i32, i32(, i32, i32){0,2})?" : "(i32, i32)?";
+  return new RegExp(`^\\(${buffers}\\) -> (i64|i32|\\(\\))$`).test(type) && !ALLOCATION.test(name);
 }
+
+/** Functions of toolchains, and of interfaces themselves. */
+const ALLOCATION = /^(_start|_initialize|__.*|hs_init|(plugin_)?(malloc|free|reset)|calloc|realloc|alloc|dealloc)$/;
 
 function customSections(module: ModuleDescription): string[] {
   return alignRows(

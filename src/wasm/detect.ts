@@ -116,7 +116,7 @@ export function detectInterface(module: ParsedModule): Detection {
   if (bifrost.length > 0 || getsName)
     nearly.push({ name: "bifrost", missing: [...missing.bifrost, ...(getsName ? [] : [`"get_name" of type () -> i64`])] });
   if (helios.length > 0) nearly.push({ name: "helios", missing: missing.helios });
-  if (exported.has("_start")) return { name: "wasi-command", because: `it exports "_start"`, functions: [], nearly };
+  if (exported.get("_start")?.startsWith("(") === true) return { name: "wasi-command", because: `it exports "_start"`, functions: [], nearly };
   return { name: "raw", because: "it imports nothing of a known interface", functions: [], nearly };
 }
 

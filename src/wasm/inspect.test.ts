@@ -65,7 +65,12 @@ describe("inspect", () => {
       (export "memory" (memory 0)) (export "table" (table 1)) (export "global" (global 1)))`);
     const found = inspect(bytes);
     assert.equal(found.size, bytes.length);
-    assert.deepEqual(found.interface, { name: "extism", because: 'it imports "extism:host/env" "alloc"' });
+    assert.deepEqual(found.interface, {
+      name: "extism",
+      because: 'it imports "extism:host/env" "alloc"',
+      functions: [],
+      nearly: [],
+    });
     assert.deepEqual(found.imports, [
       { module: "extism:host/env", name: "alloc", kind: "function", type: "(i64) -> i64" },
       { module: "m", name: "memory", kind: "memory", type: "memory 1..4 pages" },
@@ -112,8 +117,48 @@ describe("inspect", () => {
       [`(module (global (export "_start") i32 (i32.const 0)))`, "raw", "it imports nothing of a known interface"],
       [`(module (import "extism:host/environment" "x" (func)))`, "raw", "it imports nothing of a known interface"],
     ];
-    for (const [module, name, because] of cases) assert.deepEqual(inspect(await assemble(module)).interface, { name, because });
+    for (const [module, name, because] of cases) {
+      assert.deepEqual(inspect(await assemble(module)).interface, { name, because, functions: [], nearly: [] });
+    }
   });
+
+  const MEMORY = `(memory (export "memory") 1)`;
+  const allocator = (name: string): string => `(func (export "${name}") (param i32) (result i32) (i32.const 8))`;
+  const DEALLOC = `(func (export "dealloc") (param i32 i32))`;
+  const GET_NAME = `(func (export "get_name") (result i64) (i64.const 0))`;
+  const hook = (name: string, buffers = 1): string => `(func (export "${name}") (param${" i32 i32".repeat(buffers)}) (result i64) (i64.const 0))`;
+  const EXTISM = `(import "extism:host/env" "alloc" (func (param i64) (result i64)))`;
+  const plain = (...names: string[]): string => names.map((name) => `(func (export "${name}") (result i32) (i32.const 0))`).join("");
+  const PROVIDER = plain("name", "init_logging", "config_schema", "from_config");
+
+  const INTERFACES: readonly (readonly [text: string, name: string, functions: readonly string[], nearly: readonly unknown[]])[] = [
+    [MEMORY + allocator("malloc") + GET_NAME + hook("http_pre_hook"), "bifrost", ["http_pre_hook"], []],
+    [MEMORY + allocator("plugin_malloc") + GET_NAME + hook("http_intercept") + hook("pre_hook"), "bifrost", ["http_intercept", "pre_hook"], []],
+    [MEMORY + allocator("malloc") + GET_NAME + hook("pre_hook", 2) + hook("post_hook", 3), "bifrost", ["pre_hook", "post_hook"], []],
+    [MEMORY + allocator("malloc") + GET_NAME, "bifrost", [], []],
+    [MEMORY + allocator("malloc") + hook("pre_hook"), "raw", [], [{ name: "bifrost", missing: ['"get_name" of type () -> i64'] }]],
+    [
+      GET_NAME,
+      "raw",
+      [],
+      [{ name: "bifrost", missing: ['a memory exported as "memory"', 'an allocator: "plugin_malloc" or "malloc" of type (i32) -> i32'] }],
+    ],
+    [MEMORY + allocator("alloc") + DEALLOC + hook("pre_query"), "helios", ["pre_query"], []],
+    [MEMORY + allocator("alloc") + DEALLOC + `(func (export "post_query") (param i32 i32))`, "helios", ["post_query"], []],
+    [MEMORY + allocator("alloc") + DEALLOC + hook("something_else"), "helios", [], []],
+    [MEMORY + allocator("alloc") + DEALLOC, "raw", [], []],
+    [MEMORY + allocator("alloc") + hook("route"), "raw", [], [{ name: "helios", missing: ['"dealloc" of type (i32, i32) -> ()'] }]],
+    [EXTISM + PROVIDER + plain("chat"), "querymt", ["chat"], []],
+    [EXTISM + PROVIDER + plain("chat_request", "parse_chat_response"), "querymt", ["chat_request", "parse_chat_response"], []],
+    [EXTISM + plain("name", "chat", "embed"), "extism", [], [{ name: "querymt", missing: ['"init_logging"', '"config_schema"', '"from_config"'] }]],
+    [EXTISM + MEMORY + allocator("malloc") + GET_NAME + hook("pre_hook"), "extism", [], []],
+  ];
+  for (const [text, name, functions, nearly] of INTERFACES) {
+    it(`tells ${name} by ${text.replace(/\s+/g, " ").slice(0, 90)}…`, async () => {
+      const found = inspect(await assemble(`(module ${text})`)).interface;
+      assert.deepEqual({ name: found.name, functions: found.functions, nearly: found.nearly }, { name, functions, nearly });
+    });
+  }
 
   it("lists custom sections with their sizes, in order", () => {
     const builder = new ModuleBuilder();

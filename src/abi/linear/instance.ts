@@ -23,7 +23,6 @@ import type { Shape } from "./shapes.ts";
 
 const PAGE = 65_536;
 const EMPTY = new Uint8Array(0);
-/** What a plugin without configuration is configured with. */
 const encoder = new TextEncoder();
 
 type Input = string | Uint8Array | undefined;
@@ -48,6 +47,8 @@ export class LinearInstance implements GuestInstance {
   #timeoutMs: number;
   #exitCode: number | undefined;
   #fuelUsed = 0;
+  /** Units of the running call in instances that were replaced. */
+  #fuelBefore = 0;
   #inputBytes = 0;
 
   private constructor(guest: LinearGuest, state: PluginState, provided: ProvidedFunctions, timeoutMs: number) {
@@ -159,12 +160,15 @@ export class LinearInstance implements GuestInstance {
   #renew(fn: string): void {
     const { limits } = this.#state;
     const left = this.#meter.timeLeftMs;
-    const fuel = Math.max(limits.fuel - this.#meter.fuelUsed, 0);
+    const { suspendable } = this.#meter;
+    this.#fuelBefore += this.#meter.fuelUsed;
+    const fuel = Math.max(limits.fuel - this.#fuelBefore, 0);
     const { context } = this.#calls;
     this.#meter.attach(this.#instantiate());
     this.#meter.grant(this.#meter.begin(fuel, left));
     this.#initialise();
     this.#begin(fn, context);
+    this.#meter.suspendable = suspendable;
   }
 
   // ---- calls
@@ -176,7 +180,7 @@ export class LinearInstance implements GuestInstance {
     } catch (error) {
       throw this.#failure(error);
     } finally {
-      this.#fuelUsed = this.#meter.fuelUsed;
+      this.#fuelUsed = this.#fuelBefore + this.#meter.fuelUsed;
       this.#calls.end();
     }
   }
@@ -198,7 +202,7 @@ export class LinearInstance implements GuestInstance {
     } catch (error) {
       throw this.#failure(error);
     } finally {
-      this.#fuelUsed = this.#meter.fuelUsed;
+      this.#fuelUsed = this.#fuelBefore + this.#meter.fuelUsed;
       this.#calls.end();
       this.#meter.forgetPromise();
     }
@@ -209,6 +213,7 @@ export class LinearInstance implements GuestInstance {
     this.#timeoutMs = statedMs;
     this.#calls.statedMs = statedMs;
     this.#fuelUsed = 0;
+    this.#fuelBefore = 0;
     this.#inputBytes = 0;
     this.#meter.grant(this.#meter.begin(this.#state.limits.fuel, timeoutMs));
   }
