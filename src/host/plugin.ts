@@ -55,9 +55,17 @@ export interface PluginStats {
   readonly droppedLogs: number;
 }
 
+/** What a plugin says of itself, in its custom section `mortise`. */
+export interface Declared {
+  /** Filters by the name of the hook or function: inputs that do not fit are not for the plugin. */
+  readonly filters: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
 /** What a plugin is made of. */
 export interface PluginParts {
   readonly abi: AbiName;
+  /** What the plugin says of itself. @default nothing */
+  readonly declared?: Declared;
   readonly state: PluginState;
   readonly exports: ExportTable;
   readonly runners: RunnerFactory;
@@ -72,6 +80,8 @@ export class Plugin {
   readonly name: string;
   /** The interface that it speaks. */
   readonly abi: AbiName;
+  /** What it says of itself; nothing of it grants anything. */
+  readonly declared: Declared;
   /** Where its functions run. */
   readonly isolation: Isolation;
   readonly #state: PluginState;
@@ -90,6 +100,7 @@ export class Plugin {
   private constructor(parts: PluginParts) {
     this.name = parts.state.name;
     this.abi = parts.abi;
+    this.declared = parts.declared ?? { filters: {} };
     this.isolation = parts.isolation;
     this.#state = parts.state;
     this.#exports = parts.exports;

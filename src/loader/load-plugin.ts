@@ -19,6 +19,7 @@ import { createHttpService } from "../services/http/http-service.ts";
 import { readHttpRequest } from "../services/http/request-json.ts";
 import { SERVICES_MODULE } from "../api/services.ts";
 import type { ResolvedPool } from "../host/pool.ts";
+import { readDeclaration } from "./declaration.ts";
 import { importedServices } from "./service-imports.ts";
 import { type PathGrant, resolveWasi } from "../wasi/options.ts";
 import type { WasmAbi } from "../wasm/detect.ts";
@@ -82,10 +83,11 @@ export async function assemblePlugin(given: ResolvedManifest, options: PluginOpt
     };
     const provided = providedFunctions(abi, state, options);
     const full: PluginState = Object.assign(state, { provided });
+    const declared = readDeclaration(main.module, name);
     const parts = { abi, modules, manifest, state: full };
     const made = isolation === "inline" ? await inline(parts) : await remote(parts, isolation, resolved, options, paths);
     const pool = abi === "bifrost" ? recycling(resolved.pool, resolved.limits) : resolved.pool;
-    return await Plugin.create({ abi, state: full, ...made, pool, isolation, release });
+    return await Plugin.create({ abi, declared, state: full, ...made, pool, isolation, release });
   } catch (error) {
     release();
     throw error;
