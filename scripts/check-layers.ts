@@ -14,14 +14,19 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   abi: ["api", "wasm", "wasi"],
   host: ["api", "wasm", "wasi", "abi"],
   isolation: ["api", "wasm", "wasi", "abi", "host"],
+  hooks: ["api", "wasm", "wasi", "abi", "host"],
+  native: ["api", "wasm", "abi", "host"],
   services: ["api"],
   manifest: ["api"],
-  loader: ["api", "wasm", "wasi", "abi", "host", "services", "manifest", "isolation"],
+  loader: ["api", "wasm", "wasi", "abi", "host", "services", "manifest", "native", "isolation"],
+  config: ["api", "wasi", "abi", "host", "hooks", "manifest", "services"],
+  providers: ["api", "wasm", "wasi", "abi", "host", "services", "manifest", "loader"],
+  manager: ["api", "wasm", "wasi", "abi", "host", "hooks", "services", "manifest", "loader", "config"],
   extism: ["api", "wasm", "wasi", "abi", "host", "services", "manifest", "loader"],
-  cli: ["api", "wasm", "wasi", "abi", "host", "manifest", "loader"],
+  cli: ["api", "wasm", "wasi", "abi", "host", "manifest", "loader", "config"],
 };
 /** Layers without a runtime dependency. */
-const CORE = new Set(["api", "wasm", "wasi", "abi", "host", "isolation"]);
+const CORE = new Set(["api", "wasm", "wasi", "abi", "host", "isolation", "hooks"]);
 const IMPORT = /(?:^|\n)\s*(?:import|export)\s[^;]*?from\s*"([^"]+)"|import\(\s*"([^"]+)"\s*\)|(?:^|\n)import\s*"([^"]+)"/g;
 
 const problems: string[] = [];

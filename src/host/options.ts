@@ -48,7 +48,14 @@ export interface PluginOptions {
   /** Name in errors, logs and statistics. @default the file's name without `.wasm` */
   readonly name?: string;
   /** Interface that the plugin speaks. @default detected */
-  readonly abi?: AbiName;
+  readonly abi?: AbiName | undefined;
+  /**
+   * Files that may be loaded as native plugins, which run without a sandbox: ES modules and Node-API addons, each by path
+   * and SHA-256.
+   *
+   * @default none
+   */
+  readonly native?: readonly { readonly path: string; readonly digest: string }[];
   /** What the plugin may use of time, fuel, memory and the rest. */
   readonly limits?: Limits;
   /**
@@ -99,6 +106,7 @@ export interface ResolvedOptions {
 const KNOWN: Record<keyof PluginOptions, true> = {
   name: true,
   abi: true,
+  native: true,
   limits: true,
   config: true,
   services: true,

@@ -55,10 +55,16 @@ export interface PluginStats {
   readonly droppedLogs: number;
 }
 
-/** What a plugin says of itself, in its custom section `mortise`. */
+/** What a plugin says of itself: in its custom section `mortise`, or in a manifest of HeliosProxy's. Nothing of it grants anything. */
 export interface Declared {
   /** Filters by the name of the hook or function: inputs that do not fit are not for the plugin. */
   readonly filters: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** Functions that its manifest names as hooks; undefined if it names none. */
+  readonly hooks?: readonly string[];
+  /** Permissions that its manifest asks for, as they would be granted in mortise.toml. */
+  readonly requests?: readonly string[];
+  readonly version?: string;
+  readonly description?: string;
 }
 
 /** What a plugin is made of. */

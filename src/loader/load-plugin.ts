@@ -3,27 +3,26 @@
 import { checkImports } from "../abi/check-imports.ts";
 import { chooseAbi, compileModules, exportsOf, readModules } from "../abi/compile.ts";
 import type { NamedModule } from "../abi/compile-options.ts";
-import type { ExportTable, GuestHttp, PluginState, ProvidedFunctions } from "../abi/guest.ts";
+import type { ExportTable, PluginState, ProvidedFunctions } from "../abi/guest.ts";
 import { MortiseError } from "../api/errors.ts";
-import type { HttpService } from "../api/http.ts";
 import { type ResolvedLimits, resolveLimits } from "../api/limits.ts";
+import { SERVICES_MODULE } from "../api/services.ts";
 import { localRunners } from "../host/local-runner.ts";
 import { type PluginOptions, type ResolvedOptions, resolveOptions } from "../host/options.ts";
 import { Plugin } from "../host/plugin.ts";
+import type { ResolvedPool } from "../host/pool.ts";
 import type { RunnerFactory } from "../host/runner.ts";
+import type { HeliosManifest } from "../manifest/helios-source.ts";
 import type { ManifestSource, ResolvedManifest } from "../manifest/manifest.ts";
 import { readManifest } from "../manifest/read-manifest.ts";
-import { createFetchService } from "../services/http/fetch-service.ts";
-import { readHostRules } from "../services/http/host-rules.ts";
-import { createHttpService } from "../services/http/http-service.ts";
-import { readHttpRequest } from "../services/http/request-json.ts";
-import { SERVICES_MODULE } from "../api/services.ts";
-import type { ResolvedPool } from "../host/pool.ts";
-import { readDeclaration } from "./declaration.ts";
-import { importedServices } from "./service-imports.ts";
 import { type PathGrant, resolveWasi } from "../wasi/options.ts";
 import type { WasmAbi } from "../wasm/detect.ts";
+import { readDeclaration } from "./declaration.ts";
+import { capMemory, declaredBy, isArtefact, onlyDeclared, readArtefact, readBeside } from "./helios.ts";
+import { loadNative, nativePath } from "./load-native.ts";
 import { capNetworkLimits, refuseNetworkHosts } from "./network-manifest.ts";
+import { configTexts, createHttp, serviceTable } from "./plugin-parts.ts";
+import { importedServices } from "./service-imports.ts";
 
 /**
  * Loads a plugin: reads, checks, rewrites and compiles its modules, and makes a first instance, all under limits. What a
@@ -35,16 +34,33 @@ import { capNetworkLimits, refuseNetworkHosts } from "./network-manifest.ts";
  *   initialisation fails; docs/errors.md lists the codes
  */
 export async function loadPlugin(source: ManifestSource, options: PluginOptions = {}): Promise<Plugin> {
-  const asked = resolveOptions(options);
-  const manifest = await readManifest(source, { maxBytes: asked.limits.moduleBytes, signal: options.signal });
-  const plugin = await assemblePlugin(manifest, options);
+  const path = nativePath(source, options);
+  const plugin = path === undefined ? await loadModule(source, options) : await loadNative(path, options);
   if (options.signal?.aborted !== true) return plugin;
   await plugin.close({ abort: true });
   throw new MortiseError("MORTISE_SOURCE_ABORTED", { source: `plugin "${plugin.name}"` }, options.signal.reason);
 }
 
-/** {@link loadPlugin} for a manifest that was read already. */
-export async function assemblePlugin(given: ResolvedManifest, options: PluginOptions): Promise<Plugin> {
+async function loadModule(source: ManifestSource, options: PluginOptions): Promise<Plugin> {
+  const { limits } = resolveOptions(options);
+  if (isArtefact(source)) {
+    const { manifest, helios } = await readArtefact(source, limits, options);
+    return assemblePlugin(manifest, { ...options, abi: options.abi ?? "helios" }, async () => helios.manifest);
+  }
+  const manifest = await readManifest(source, { maxBytes: limits.moduleBytes, signal: options.signal });
+  return assemblePlugin(manifest, options, (wasm) => readBeside(source, wasm, limits));
+}
+
+/**
+ * {@link loadPlugin} for a manifest that was read already.
+ *
+ * @param beside reads what HeliosProxy knows of a module, if it is one of its plugins
+ */
+export async function assemblePlugin(
+  given: ResolvedManifest,
+  options: PluginOptions,
+  beside: (wasm: Uint8Array) => Promise<HeliosManifest | undefined> = async () => undefined,
+): Promise<Plugin> {
   const manifest = capNetworkLimits(given);
   const { isolation, ...resolved } = resolveOptions({ ...options, limits: mergeLimits(manifest, options) });
   const name = options.name ?? manifest.name;
@@ -52,8 +68,17 @@ export async function assemblePlugin(given: ResolvedManifest, options: PluginOpt
   const main = modules.find((module) => module.name === "main");
   if (main === undefined) throw new RangeError("no main module"); // manifests have one
   const abi = chooseAbi(main.module, name, resolved.abi);
+  const helios = abi === "helios" ? await beside(main.module.bytes) : undefined;
+  const limits = capMemory(resolved.limits, helios);
   const paths = options.permissions?.paths ?? grantsOf(manifest);
-  const http = createHttp(manifest, options);
+  const http = createHttp(
+    {
+      allowedHosts: manifest.allowedHosts,
+      maxResponseBytes: manifest.memory.maxHttpResponseBytes,
+      check: (rules) => refuseNetworkHosts(manifest, rules),
+    },
+    options,
+  );
   let wasi: PluginState["wasi"] | undefined;
   let released = false;
   const release = (): void => {
@@ -67,7 +92,7 @@ export async function assemblePlugin(given: ResolvedManifest, options: PluginOpt
     const config = { ...manifest.config, ...options.config };
     const state: PluginState = {
       name,
-      limits: resolved.limits,
+      limits,
       config: configTexts(config),
       configJson: JSON.stringify(config),
       variables: new Map(),
@@ -83,11 +108,12 @@ export async function assemblePlugin(given: ResolvedManifest, options: PluginOpt
     };
     const provided = providedFunctions(abi, state, options);
     const full: PluginState = Object.assign(state, { provided });
-    const declared = readDeclaration(main.module, name);
+    const declared = declaredBy(readDeclaration(main.module, name), helios);
     const parts = { abi, modules, manifest, state: full };
     const made = isolation === "inline" ? await inline(parts) : await remote(parts, isolation, resolved, options, paths);
-    const pool = abi === "bifrost" ? recycling(resolved.pool, resolved.limits) : resolved.pool;
-    return await Plugin.create({ abi, declared, state: full, ...made, pool, isolation, release });
+    const pool = abi === "bifrost" ? recycling(resolved.pool, limits) : resolved.pool;
+    const exports = onlyDeclared(made.exports, name, helios);
+    return await Plugin.create({ abi, declared, state: full, ...made, exports, pool, isolation, release });
   } catch (error) {
     release();
     throw error;
@@ -143,26 +169,9 @@ function checkProvided(module: NamedModule["module"], { name: plugin, hostFuncti
 }
 
 /** What plugins of an interface may import from the host besides the interface's own functions. */
-function providedFunctions(abi: WasmAbi, state: PluginState, { services, permissions = {} }: PluginOptions): ProvidedFunctions {
-  if (services === undefined) return {};
-  const crossing = abi === "bifrost" || abi === "helios" ? "linear" : "block";
-  const table = services.forPlugin({
-    plugin: state.name,
-    permissions,
-    config: state.config,
-    logger: state.logger,
-    logLevel: state.logLevel,
-    logBytes: state.limits.logBytes,
-    http: state.http,
-    secrets: [],
-    onDropped: () => state.droppedLogs++,
-  });
-  return { [SERVICES_MODULE]: importedServices(table, crossing) };
-}
-
-/** Configuration as text: what is no text is given as JSON. */
-function configTexts(config: Readonly<Record<string, unknown>>): Map<string, string> {
-  return new Map(Object.entries(config).map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)]));
+function providedFunctions(abi: WasmAbi, state: PluginState, options: PluginOptions): ProvidedFunctions {
+  const table = serviceTable(state, options);
+  return table === undefined ? {} : { [SERVICES_MODULE]: importedServices(table, abi === "bifrost" || abi === "helios" ? "linear" : "block") };
 }
 
 /** Many allocators of Bifrost plugins never free: an instance is replaced before its memory is full. */
@@ -197,36 +206,4 @@ function grantsOf({ allowedPaths }: ResolvedManifest): Readonly<Record<string, P
     grants[key] = { guest: guestPath, access: readOnly ? "read-only" : "read-write" };
   }
   return grants;
-}
-
-/** HTTP for a plugin that was granted hosts; options are checked in any case. */
-function createHttp(
-  manifest: ResolvedManifest,
-  { permissions, http }: PluginOptions,
-): { readonly guest: GuestHttp; readonly close: () => void } | undefined {
-  const { allowedHosts, memory } = manifest;
-  const hosts = permissions?.hosts ?? allowedHosts;
-  if (http?.service !== undefined) return httpOf(http.service, http.responseHeaders);
-  if (hosts.length === 0 && http === undefined) return undefined;
-  const rules = readHostRules(hosts, permissions?.hosts === undefined ? "allowed_hosts" : "permissions.hosts");
-  if (permissions?.hosts === undefined) refuseNetworkHosts(manifest, rules);
-  const { responseHeaders = true, fetch, ca, ...rest } = http ?? {};
-  const limits = { maxResponseBytes: memory.maxHttpResponseBytes, ...rest };
-  const defined = Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
-  const service =
-    fetch === undefined
-      ? createHttpService({ ...defined, hosts, ...(ca === undefined ? {} : { ca }) })
-      : createFetchService({ ...defined, hosts, fetch });
-  if (hosts.length === 0) {
-    service.close();
-    return undefined;
-  }
-  return httpOf(service, responseHeaders);
-}
-
-function httpOf(service: HttpService, showsHeaders: boolean = true): { readonly guest: GuestHttp; readonly close: () => void } {
-  return {
-    guest: { request: async (json, body, call) => service.request({ ...readHttpRequest(json, call), body }, call), showsHeaders },
-    close: () => service.close(),
-  };
 }

@@ -1,0 +1,61 @@
+// What every plugin is made of, whichever way it is loaded: HTTP, services, configuration.
+
+import type { GuestHttp, PluginState } from "../abi/guest.ts";
+import type { HttpService } from "../api/http.ts";
+import type { ServiceTable } from "../api/services.ts";
+import type { PluginOptions } from "../host/options.ts";
+import { createFetchService } from "../services/http/fetch-service.ts";
+import { type HostRule, readHostRules } from "../services/http/host-rules.ts";
+import { createHttpService } from "../services/http/http-service.ts";
+import { readHttpRequest } from "../services/http/request-json.ts";
+
+/** The services of a plugin; undefined if its host offers none. */
+export function serviceTable(state: PluginState, { services, permissions = {} }: PluginOptions): ServiceTable | undefined {
+  return services?.forPlugin({
+    plugin: state.name,
+    permissions,
+    config: state.config,
+    logger: state.logger,
+    logLevel: state.logLevel,
+    logBytes: state.limits.logBytes,
+    http: state.http,
+    secrets: [],
+    onDropped: () => state.droppedLogs++,
+  });
+}
+
+/** Configuration as text: what is no text is given as JSON. */
+export function configTexts(config: Readonly<Record<string, unknown>>): Map<string, string> {
+  return new Map(Object.entries(config).map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)]));
+}
+
+/** HTTP for a plugin that was granted hosts; options are checked in any case. `asked` is what a manifest says. */
+export function createHttp(
+  asked: { readonly allowedHosts: readonly string[]; readonly maxResponseBytes: number | undefined; check?(rules: readonly HostRule[]): void },
+  { permissions, http }: PluginOptions,
+): { readonly guest: GuestHttp; readonly close: () => void } | undefined {
+  const hosts = permissions?.hosts ?? asked.allowedHosts;
+  if (http?.service !== undefined) return httpOf(http.service, http.responseHeaders);
+  if (hosts.length === 0 && http === undefined) return undefined;
+  const rules = readHostRules(hosts, permissions?.hosts === undefined ? "allowed_hosts" : "permissions.hosts");
+  if (permissions?.hosts === undefined) asked.check?.(rules);
+  const { responseHeaders = true, fetch, ca, ...rest } = http ?? {};
+  const limits = { maxResponseBytes: asked.maxResponseBytes, ...rest };
+  const defined = Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
+  const service =
+    fetch === undefined
+      ? createHttpService({ ...defined, hosts, ...(ca === undefined ? {} : { ca }) })
+      : createFetchService({ ...defined, hosts, fetch });
+  if (hosts.length === 0) {
+    service.close();
+    return undefined;
+  }
+  return httpOf(service, responseHeaders);
+}
+
+function httpOf(service: HttpService, showsHeaders: boolean = true): { readonly guest: GuestHttp; readonly close: () => void } {
+  return {
+    guest: { request: async (json, body, call) => service.request({ ...readHttpRequest(json, call), body }, call), showsHeaders },
+    close: () => service.close(),
+  };
+}
