@@ -1,6 +1,6 @@
 // createPlugin: reads a manifest, applies the options, and loads the plugin.
 
-import { DEFAULT_LIMITS } from "../api/limits.ts";
+import { DEFAULT_LIMITS, invalidOption } from "../api/limits.ts";
 import { MortiseError, isMortiseError } from "../api/errors.ts";
 import type { ResolvedManifest } from "../manifest/manifest.ts";
 import { readManifest } from "../manifest/read-manifest.ts";
@@ -51,7 +51,11 @@ async function load(source: ManifestLike, options: ExtismPluginOptions, gate: Lo
     const { entries } = readAllowedHosts(resolved.allowedHosts);
     refuseNetworkHosts({ ...resolved, allowedHosts: entries }, readHostRules(entries, "allowedHosts"));
   }
+  for (const [key, value] of Object.entries(options.config ?? {})) {
+    if (typeof value !== "string") throw invalidOption(`config.${key}`, typeof value, "a string");
+  }
   const settings: PluginOptions = {
+    abi: "extism",
     name: resolved.name,
     limits: limitsOf(options, resolved),
     config: options.config ?? resolved.config,

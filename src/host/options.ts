@@ -129,7 +129,7 @@ const KNOWN: Record<keyof PluginOptions, true> = {
  * @throws MortiseError MORTISE_INVALID_OPTION
  */
 export function resolveOptions(options: PluginOptions): ResolvedOptions {
-  checkKinds(options);
+  checkOptions(options);
   for (const key of Object.keys(options))
     if (!Object.hasOwn(KNOWN, key)) throw invalidOption(key, "unknown", `one of ${Object.keys(KNOWN).join(", ")}`);
   const { abi, config = {}, hostFunctions = {}, logger, logLevel = "info" } = options;
@@ -214,7 +214,7 @@ const PERMISSIONS: Record<keyof Permissions, true> = {
 };
 
 /** Refuses values of the wrong kind, which would fail later and elsewhere. */
-function checkKinds(options: PluginOptions): void {
+export function checkOptions(options: PluginOptions): void {
   if (!isRecord(options)) throw invalidOption("options", kindOf(options), "an object");
   const { name, limits, config, hostFunctions, logger, clock } = options;
   if (name !== undefined && (typeof name !== "string" || name === "")) throw invalidOption("name", name === "" ? "empty" : kindOf(name), "text");
@@ -228,8 +228,10 @@ function checkKinds(options: PluginOptions): void {
   for (const key of ["permissions", "http", "wasi"] as const) {
     if (options[key] !== undefined && !isRecord(options[key])) throw invalidOption(key, kindOf(options[key]), "an object");
   }
-  for (const key of Object.keys(options.permissions ?? {}))
-    if (!Object.hasOwn(PERMISSIONS, key)) throw invalidOption(`permissions.${key}`, "unknown", `one of ${Object.keys(PERMISSIONS).join(", ")}`);
+  if (options.services !== undefined && typeof (options.services as Partial<ServiceProvider> | null)?.forPlugin !== "function")
+    throw invalidOption("services", kindOf(options.services), "what createServices gives");
+  checkNative(options.native);
+  checkPermissions(options.permissions ?? {});
   if (options.signal !== undefined && !(options.signal instanceof AbortSignal))
     throw invalidOption("signal", kindOf(options.signal), "an AbortSignal");
   if (clock !== undefined && typeof clock !== "function") throw invalidOption("clock", kindOf(clock), "a function");
@@ -239,6 +241,43 @@ function checkKinds(options: PluginOptions): void {
   const methods: Partial<Logger> = logger;
   for (const level of LOG_LEVELS)
     if (typeof methods[level] !== "function") throw invalidOption(`logger.${level}`, kindOf(methods[level]), "a method");
+}
+
+function checkNative(native: unknown): void {
+  if (native === undefined) return;
+  const fits = (grant: unknown): boolean =>
+    isRecord(grant) && "path" in grant && typeof grant.path === "string" && "digest" in grant && typeof grant.digest === "string";
+  if (!Array.isArray(native) || !native.every(fits)) throw invalidOption("native", kindOf(native), "a list of { path, digest }");
+}
+
+const ACCESS: readonly unknown[] = ["read", "read-write"];
+
+function checkPermissions(permissions: Permissions): void {
+  for (const key of Object.keys(permissions))
+    if (!Object.hasOwn(PERMISSIONS, key)) throw invalidOption(`permissions.${key}`, "unknown", `one of ${Object.keys(PERMISSIONS).join(", ")}`);
+  const { databases, attributes } = permissions;
+  for (const key of ["kv", "cache"] as const) checkAccess(`permissions.${key}`, permissions[key]);
+  for (const key of ["metrics", "clock", "crypto"] as const) {
+    const value: unknown = permissions[key];
+    if (value !== undefined && typeof value !== "boolean") throw invalidOption(`permissions.${key}`, printable(value), "true or false");
+  }
+  for (const [key, value] of [
+    ["databases", databases],
+    ["attributes", attributes],
+  ] as const) {
+    if (value !== undefined && !isRecord(value)) throw invalidOption(`permissions.${key}`, kindOf(value), "an object");
+  }
+  for (const [name, access] of Object.entries(databases ?? {})) checkAccess(`permissions.databases.${name}`, access);
+  for (const [name, patterns] of Object.entries(attributes ?? {})) {
+    const option = `permissions.attributes.${name}`;
+    if (name !== "read" && name !== "write") throw invalidOption(option, "unknown", "one of read, write");
+    const fits = Array.isArray(patterns) && patterns.every((pattern) => typeof pattern === "string");
+    if (patterns !== undefined && !fits) throw invalidOption(option, kindOf(patterns), "a list of names");
+  }
+}
+
+function checkAccess(option: string, access: unknown): void {
+  if (access !== undefined && !ACCESS.includes(access)) throw invalidOption(option, printable(access), `"read" or "read-write"`);
 }
 
 function isRecord(value: unknown): value is object {

@@ -8,7 +8,7 @@ import { MortiseError } from "../api/errors.ts";
 import { type ResolvedLimits, resolveLimits } from "../api/limits.ts";
 import { SERVICES_MODULE } from "../api/services.ts";
 import { localRunners } from "../host/local-runner.ts";
-import { type PluginOptions, type ResolvedOptions, resolveOptions } from "../host/options.ts";
+import { type PluginOptions, type ResolvedOptions, checkOptions, resolveOptions } from "../host/options.ts";
 import { Plugin } from "../host/plugin.ts";
 import type { ResolvedPool } from "../host/pool.ts";
 import type { RunnerFactory } from "../host/runner.ts";
@@ -34,6 +34,7 @@ import { importedServices } from "./service-imports.ts";
  *   initialisation fails; docs/errors.md lists the codes
  */
 export async function loadPlugin(source: ManifestSource, options: PluginOptions = {}): Promise<Plugin> {
+  checkOptions(options);
   const path = nativePath(source, options);
   const plugin = path === undefined ? await loadModule(source, options) : await loadNative(path, options);
   if (options.signal?.aborted !== true) return plugin;
