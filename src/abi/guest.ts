@@ -125,6 +125,8 @@ export interface PluginState {
   readonly http: GuestHttp | undefined;
   readonly wasi: WasiGrants;
   readonly clock: () => number;
+  /** Takes secrets out of what is thrown. @default nothing is secret */
+  readonly redact?: ((error: unknown) => unknown) | undefined;
   /** Log lines dropped because of limits.logBytes. */
   droppedLogs: number;
 }

@@ -131,6 +131,19 @@ export const ERRORS = {
   MORTISE_STORE_UNAVAILABLE: entry(503, "Cannot use the {store} store: {reason}"),
   MORTISE_STORE_QUOTA: entry(507, `Cannot write key "{key}" of namespace "{namespace}": {what} would hold {size} {unit}, but {limit} are allowed`),
   MORTISE_STORE_NOT_A_NUMBER: entry(409, `Cannot add to key "{key}" of namespace "{namespace}": {reason}`),
+  // hooks, and the host that they belong to
+  MORTISE_HOOK_FAILED: entry(502, `Stopped hook "{hook}": plugin "{plugin}" failed, and the hook is closed: {reason}`),
+  MORTISE_HOOK_REJECTED: entry(403, `Stopped hook "{hook}": plugin "{plugin}" rejected it: {reason}`),
+  MORTISE_HOOK_OUTPUT: entry(502, `Cannot use what plugin "{plugin}" answered in hook "{hook}": its output {reason}`),
+  MORTISE_HOOK_INPUT: entry(400, `Cannot run hook "{hook}": its input is refused: {reason}`),
+  MORTISE_FILTER_INVALID: entry(422, `Cannot use the filter of plugin "{plugin}" for hook "{hook}": it {reason}`),
+  MORTISE_HOOK_MISSING: entry(
+    422,
+    `Cannot load plugin "{plugin}": it has no function for hook "{hook}", which it is required for; the name is {names}`,
+  ),
+  MORTISE_PLUGIN_EXISTS: entry(409, `Cannot load plugin "{plugin}": the host has one of that name; unload it first, or name this one otherwise`),
+  MORTISE_UNKNOWN_PLUGIN: entry(404, `Cannot unload plugin "{plugin}": the host has none of that name{hint}`),
+  MORTISE_HOST_CLOSED: entry(409, "Cannot {what}: the host is closed"),
   // command line
   MORTISE_USAGE: entry(400, "{reason}"),
   MORTISE_INTERNAL: entry(500, "{reason}; this is a defect of Mortise, please report it"),

@@ -48,6 +48,6 @@ export interface Permissions {
  */
 export function permissionDenied(plugin: string, fn: string, what: string, permission: keyof Permissions, grant: string): MortiseError {
   const line = `${permission} = ${grant}`;
-  const hint = `; "${line}" under [plugins.permissions] of plugin "${printable(plugin)}" grants it`;
+  const hint = `; to grant it, write ${line} under [plugins.permissions] of plugin "${printable(plugin)}"`;
   return new MortiseError("MORTISE_PERMISSION", { plugin, function: fn, what, permission, grant: line, hint });
 }

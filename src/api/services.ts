@@ -1,6 +1,6 @@
 // Functions that the host offers to plugins of every interface, and how they are called.
 
-import type { Logger } from "./guest-log.ts";
+import type { LogLevel, Logger } from "./guest-log.ts";
 import type { HttpCall, HttpResponse } from "./http.ts";
 import type { Permissions } from "./permissions.ts";
 import type { Awaitable } from "./store.ts";
@@ -53,16 +53,35 @@ export interface ServiceScope {
   readonly permissions: Permissions;
   readonly config: ReadonlyMap<string, string>;
   readonly logger: Logger | undefined;
-  /** Least severe level that reaches the logger, as an index of LOG_LEVELS. */
-  readonly logLevel: number;
+  /** Least severe level that reaches the logger. */
+  readonly logLevel: LogLevel;
   /** Bytes of log text for each call. */
   readonly logBytes: number;
   /** HTTP as the operator grants it. */
   readonly http: ServiceHttp | undefined;
   /** Texts that must never be printed. */
   readonly secrets: readonly string[];
+  readonly quotas: PluginQuotas;
   /** Told of each log line that is dropped. */
-  readonly onDropped: () => void;
+  readonly onDroppedLog: () => void;
+}
+
+/** How much of the services a plugin may use. */
+export interface PluginQuotas {
+  /** Keys that it may keep. @default 1024 */
+  readonly kvKeys?: number;
+  /** Bytes of all kept keys and values together. @default 4 MiB */
+  readonly kvBytes?: number;
+  /** Bytes of one kept value. @default 64 KiB */
+  readonly kvValueBytes?: number;
+  /** Bytes of one key. @default 512 */
+  readonly kvKeyBytes?: number;
+  /** Bytes of what it has cached; each entry counts 96 besides key and value. @default 4 MiB */
+  readonly cacheBytes?: number;
+  /** Names of metrics. @default 64 */
+  readonly metrics?: number;
+  /** Label sets of one metric. @default 100 */
+  readonly metricSeries?: number;
 }
 
 /** HTTP as an operator grants it to a plugin. */

@@ -6,7 +6,7 @@ import { now } from "../wasm/meter.ts";
 import { type Limits, type ResolvedLimits, invalidOption, resolveLimits } from "../api/limits.ts";
 import { type AbiName, type HostFunctions, LOG_LEVELS, type LogLevel, type Logger } from "../abi/guest.ts";
 import type { Permissions } from "../api/permissions.ts";
-import type { ServiceProvider } from "../api/services.ts";
+import type { PluginQuotas, ServiceProvider } from "../api/services.ts";
 import type { WasmAbi } from "../wasm/detect.ts";
 import type { WasiOptions } from "../wasi/options.ts";
 import type { Isolation } from "./plugin.ts";
@@ -65,7 +65,17 @@ export interface PluginOptions {
    * @default empty
    */
   readonly config?: Readonly<Record<string, ConfigValue>>;
-  /** Services that the plugin may use as `permissions` say; `createServices` makes them. @default none */
+  /** Values of the configuration that are never printed, neither in logs nor in errors, if they have 8 characters. @default none */
+  readonly secrets?: readonly string[];
+  /** How much of the services the plugin may use. */
+  readonly quotas?: PluginQuotas;
+  /** SHA-256 that the module, or the native plugin, must have: 64 hexadecimal digits, `sha256:` in front or not. @default any */
+  readonly digest?: string;
+  /**
+   * Services that the plugin may use as `permissions` say; `createServices` makes them for all plugins of a host.
+   *
+   * @default services of the plugin's own, kept in memory as long as it is loaded
+   */
   readonly services?: ServiceProvider;
   /** Functions that the plugin may import, by module and name. @default none */
   readonly hostFunctions?: HostFunctions;
@@ -109,6 +119,9 @@ const KNOWN: Record<keyof PluginOptions, true> = {
   native: true,
   limits: true,
   config: true,
+  secrets: true,
+  quotas: true,
+  digest: true,
   services: true,
   hostFunctions: true,
   logger: true,
@@ -230,6 +243,12 @@ export function checkOptions(options: PluginOptions): void {
   }
   if (options.services !== undefined && typeof (options.services as Partial<ServiceProvider> | null)?.forPlugin !== "function")
     throw invalidOption("services", kindOf(options.services), "what createServices gives");
+  const { secrets, quotas, digest } = options;
+  if (secrets !== undefined && !(Array.isArray(secrets) && secrets.every((secret) => typeof secret === "string")))
+    throw invalidOption("secrets", kindOf(secrets), "a list of texts");
+  if (quotas !== undefined && !isRecord(quotas)) throw invalidOption("quotas", kindOf(quotas), "an object");
+  if (digest !== undefined && !(typeof digest === "string" && /^(sha256:)?[0-9a-f]{64}$/i.test(digest)))
+    throw invalidOption("digest", printable(digest), "a SHA-256 of 64 hexadecimal digits");
   checkNative(options.native);
   checkPermissions(options.permissions ?? {});
   if (options.signal !== undefined && !(options.signal instanceof AbortSignal))

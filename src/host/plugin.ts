@@ -417,7 +417,7 @@ export class Plugin {
 
   /** What came out of the host's own code: it ran out of stack, or it has a defect. */
   #coded(fn: string, error: unknown): MortiseError {
-    if (isMortiseError(error)) return error;
+    if (isMortiseError(error)) return (this.#state.redact?.(error) ?? error) as MortiseError;
     if (isStackOverflow(error)) return new MortiseError("MORTISE_STACK_OVERFLOW", this.#who(fn), error);
     return new MortiseError("MORTISE_INTERNAL", { ...this.#who(fn), reason: printable(error) }, error);
   }

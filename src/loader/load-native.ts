@@ -10,7 +10,8 @@ import { Plugin } from "../host/plugin.ts";
 import type { ManifestSource } from "../manifest/manifest.ts";
 import { compileNative, isNativePath } from "../native/compile-native.ts";
 import { resolveWasi } from "../wasi/options.ts";
-import { configTexts, createHttp, serviceTable } from "./plugin-parts.ts";
+import { redactionOf } from "../services/redaction.ts";
+import { configTexts, createHttp, redactingLogger, serviceTable } from "./plugin-parts.ts";
 
 /** The path of a native plugin, if a source is one: by its extension, or since the options say so. */
 export function nativePath(source: ManifestSource, { abi }: PluginOptions): string | undefined {
@@ -30,6 +31,7 @@ export async function loadNative(path: string, options: PluginOptions): Promise<
   const http = createHttp({ allowedHosts: [], maxResponseBytes: undefined }, options);
   try {
     const config = options.config ?? {};
+    const redaction = redactionOf(options.secrets ?? []);
     const state: PluginState = {
       name,
       limits: resolved.limits,
@@ -37,7 +39,8 @@ export async function loadNative(path: string, options: PluginOptions): Promise<
       configJson: JSON.stringify(config),
       variables: new Map(),
       variableBytes: 0,
-      logger: resolved.logger,
+      logger: redactingLogger(resolved.logger, redaction),
+      redact: redaction?.error,
       logLevel: resolved.logLevel,
       hostFunctions: {},
       provided: {},
@@ -47,7 +50,7 @@ export async function loadNative(path: string, options: PluginOptions): Promise<
       droppedLogs: 0,
     };
     const services = serviceTable(state, options);
-    const made = await compileNative(path, { allow: options.native ?? [], state: Object.assign(state, { services }) });
+    const made = await compileNative(path, { allow: options.native ?? [], digest: options.digest, state: Object.assign(state, { services }) });
     const release = (): void => http?.close();
     // Its functions share the process and its state in any case: nothing is gained by calling them one after the other.
     return await Plugin.create({ abi: "native", state, ...made, pool: resolved.pool, isolation, release });

@@ -1,5 +1,7 @@
 // Puts a plugin together: reads its modules, builds what it may reach, and says where it runs.
 
+import { createHash } from "node:crypto";
+
 import { checkImports } from "../abi/check-imports.ts";
 import { chooseAbi, compileModules, exportsOf, readModules } from "../abi/compile.ts";
 import type { NamedModule } from "../abi/compile-options.ts";
@@ -15,13 +17,17 @@ import type { RunnerFactory } from "../host/runner.ts";
 import type { HeliosManifest } from "../manifest/helios-source.ts";
 import type { ManifestSource, ResolvedManifest } from "../manifest/manifest.ts";
 import { readManifest } from "../manifest/read-manifest.ts";
+import { type Services, createServices } from "../services/create-services.ts";
+import { HELIOS_FUNCTIONS } from "../services/helios-functions.ts";
+import { redactionOf } from "../services/redaction.ts";
 import { type PathGrant, resolveWasi } from "../wasi/options.ts";
 import type { WasmAbi } from "../wasm/detect.ts";
 import { readDeclaration } from "./declaration.ts";
 import { capMemory, declaredBy, isArtefact, onlyDeclared, readArtefact, readBeside } from "./helios.ts";
 import { loadNative, nativePath } from "./load-native.ts";
 import { capNetworkLimits, refuseNetworkHosts } from "./network-manifest.ts";
-import { configTexts, createHttp, serviceTable } from "./plugin-parts.ts";
+import { configTexts, createHttp, redactingLogger, serviceTable } from "./plugin-parts.ts";
+import { importedHelios } from "./helios-imports.ts";
 import { importedServices } from "./service-imports.ts";
 
 /**
@@ -81,15 +87,20 @@ export async function assemblePlugin(
     options,
   );
   let wasi: PluginState["wasi"] | undefined;
+  /** Services of the plugin's own, where its host offers none: they live as long as it does. */
+  let own: Services | undefined;
   let released = false;
   const release = (): void => {
     if (released) return;
     released = true;
     wasi?.close();
     http?.close();
+    void own?.close();
   };
   try {
     wasi = resolveWasi(options.wasi, paths);
+    checkDigest(main.module, options);
+    const redaction = redactionOf(options.secrets ?? []);
     const config = { ...manifest.config, ...options.config };
     const state: PluginState = {
       name,
@@ -98,7 +109,8 @@ export async function assemblePlugin(
       configJson: JSON.stringify(config),
       variables: new Map(),
       variableBytes: 0,
-      logger: resolved.logger,
+      logger: redactingLogger(resolved.logger, redaction),
+      redact: redaction?.error,
       logLevel: resolved.logLevel,
       hostFunctions: resolved.hostFunctions,
       provided: {},
@@ -107,7 +119,8 @@ export async function assemblePlugin(
       clock: resolved.clock,
       droppedLogs: 0,
     };
-    const provided = providedFunctions(abi, state, options);
+    if (options.services === undefined && modules.some(({ module }) => importsServices(module, abi))) own = createServices();
+    const provided = providedFunctions(abi, state, own === undefined ? options : { ...options, services: own });
     const full: PluginState = Object.assign(state, { provided });
     const declared = declaredBy(readDeclaration(main.module, name), helios);
     const parts = { abi, modules, manifest, state: full };
@@ -119,6 +132,14 @@ export async function assemblePlugin(
     release();
     throw error;
   }
+}
+
+/** Refuses other bytes than the operator has pinned. @throws MortiseError MORTISE_DIGEST_MISMATCH */
+function checkDigest({ bytes, source }: NamedModule["module"], { digest }: PluginOptions): void {
+  if (digest === undefined) return;
+  const wanted = digest.replace(/^sha256:/i, "").toLowerCase();
+  const found = createHash("sha256").update(bytes).digest("hex");
+  if (found !== wanted) throw new MortiseError("MORTISE_DIGEST_MISMATCH", { source, found, wanted });
 }
 
 /** A plugin as read, and what its instances will share. */
@@ -169,10 +190,18 @@ function checkProvided(module: NamedModule["module"], { name: plugin, hostFuncti
   checkImports({ ...module, imports }, { plugin, hostFunctions, provided, linked: new Set() });
 }
 
+function importsServices(module: NamedModule["module"], abi: WasmAbi): boolean {
+  const names = new Set([SERVICES_MODULE, ...(abi === "helios" ? HELIOS_FUNCTIONS.map((item) => item.module) : [])]);
+  return module.imports.some((item) => names.has(item.module));
+}
+
 /** What plugins of an interface may import from the host besides the interface's own functions. */
 function providedFunctions(abi: WasmAbi, state: PluginState, options: PluginOptions): ProvidedFunctions {
   const table = serviceTable(state, options);
-  return table === undefined ? {} : { [SERVICES_MODULE]: importedServices(table, abi === "bifrost" || abi === "helios" ? "linear" : "block") };
+  if (table === undefined) return {};
+  const linear = abi === "bifrost" || abi === "helios";
+  const common = { [SERVICES_MODULE]: importedServices(table, linear ? "linear" : "block") };
+  return abi === "helios" ? { ...importedHelios(table), ...common } : common;
 }
 
 /** Many allocators of Bifrost plugins never free: an instance is replaced before its memory is full. */

@@ -1,26 +1,39 @@
 // What every plugin is made of, whichever way it is loaded: HTTP, services, configuration.
 
 import type { GuestHttp, PluginState } from "../abi/guest.ts";
+import { LOG_LEVELS, type LogLevel, type Logger } from "../api/guest-log.ts";
 import type { HttpService } from "../api/http.ts";
 import type { ServiceTable } from "../api/services.ts";
 import type { PluginOptions } from "../host/options.ts";
 import { createFetchService } from "../services/http/fetch-service.ts";
 import { type HostRule, readHostRules } from "../services/http/host-rules.ts";
 import { createHttpService } from "../services/http/http-service.ts";
+import { type Redaction } from "../services/redaction.ts";
 import { readHttpRequest } from "../services/http/request-json.ts";
 
+/** A logger that prints no secrets. */
+export function redactingLogger(logger: Logger | undefined, redaction: Redaction | undefined): Logger | undefined {
+  if (logger === undefined || redaction === undefined) return logger;
+  const write =
+    (level: LogLevel) =>
+    (message: string): void =>
+      logger[level](redaction.text(message));
+  return { trace: write("trace"), debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
+}
+
 /** The services of a plugin; undefined if its host offers none. */
-export function serviceTable(state: PluginState, { services, permissions = {} }: PluginOptions): ServiceTable | undefined {
+export function serviceTable(state: PluginState, { services, permissions = {}, secrets = [], quotas = {} }: PluginOptions): ServiceTable | undefined {
   return services?.forPlugin({
     plugin: state.name,
     permissions,
     config: state.config,
     logger: state.logger,
-    logLevel: state.logLevel,
+    logLevel: LOG_LEVELS[state.logLevel] ?? "info",
     logBytes: state.limits.logBytes,
     http: state.http,
-    secrets: [],
-    onDropped: () => state.droppedLogs++,
+    secrets,
+    quotas,
+    onDroppedLog: () => state.droppedLogs++,
   });
 }
 
