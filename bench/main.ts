@@ -6,13 +6,15 @@ import { parseArgs } from "node:util";
 import { type Effort, collectGarbage } from "./measure.ts";
 import { type Row, type RowReport, toMarkdown, toText } from "./report.ts";
 import { CALL, ECHO, SCAN } from "./row-call.ts";
+import { ABI } from "./row-abi.ts";
 import { ASYNC } from "./row-async.ts";
 import { DEADLINE } from "./row-deadline.ts";
 import { IDLE } from "./row-idle.ts";
 import { LOAD } from "./row-load.ts";
 import { METERING } from "./row-metering.ts";
+import { SERVICE } from "./row-services.ts";
 
-const ROWS: readonly Row[] = [CALL, ECHO, SCAN, ASYNC, METERING, LOAD, IDLE, DEADLINE];
+const ROWS: readonly Row[] = [CALL, ECHO, SCAN, ASYNC, ABI, SERVICE, METERING, LOAD, IDLE, DEADLINE];
 const PAGE = new URL("../docs/benchmarks.md", import.meta.url);
 const RESULTS_MARK = "<!-- results: written by `npm run bench -- --write` -->";
 

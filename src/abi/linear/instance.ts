@@ -10,7 +10,7 @@ import { Meter } from "../../wasm/meter.ts";
 import { WASI_MODULE } from "../../wasi/functions.ts";
 import type { Wasi } from "../../wasi/wasi.ts";
 import type { CallAccess } from "../call-context.ts";
-import { explainFailure } from "../guest-failure.ts";
+import { explainFailure, isStackOverflow } from "../guest-failure.ts";
 import { type ExportedValue, type GuestEntry, type GuestInstance, LOG_LEVELS, type PluginState, type ProvidedFunctions } from "../guest.ts";
 import { guestWasi } from "../guest-wasi.ts";
 import { HostCalls } from "../host-calls.ts";
@@ -41,6 +41,7 @@ export class LinearInstance implements GuestInstance {
   readonly #calls: HostCalls;
   readonly #names: AllocatorNames;
   #exports!: WebAssembly.Exports;
+  #functions!: { readonly allocate: GuestFunction; readonly free: GuestFunction | undefined; readonly reset: GuestFunction | undefined };
   #wasi: Wasi | undefined;
   /** The instance has served a call. */
   #used = false;
@@ -118,6 +119,9 @@ export class LinearInstance implements GuestInstance {
       throw new MortiseError("MORTISE_INSTANCE_FAILED", { plugin: this.#state.name, reason: printable((error as Error).message) }, error);
     }
     this.#exports = made.exports;
+    const { allocate, free, reset } = this.#names;
+    const named = (name: string | undefined): GuestFunction | undefined => (name === undefined ? undefined : (made?.exports[name] as GuestFunction));
+    this.#functions = { allocate: made.exports[allocate] as GuestFunction, free: named(free), reset: named(reset) };
     this.#memory.attach(made.exports["memory"] as WebAssembly.Memory);
     this.#used = false;
     return made;
@@ -176,7 +180,7 @@ export class LinearInstance implements GuestInstance {
   call(entry: GuestEntry, input: Input, context: unknown, timeoutMs: number, statedMs: number): PluginOutput {
     this.#prepare(entry, context, timeoutMs, statedMs);
     try {
-      return this.#finish(entry, drive(this.#steps(entry, input)));
+      return this.#finish(entry, this.#runPlainly(entry, input) ?? drive(this.#steps(entry, input)));
     } catch (error) {
       throw this.#failure(error);
     } finally {
@@ -222,6 +226,38 @@ export class LinearInstance implements GuestInstance {
     this.#memory.function = fn;
     this.#calls.begin(fn, context);
     this.#wasi?.beginCall();
+  }
+
+  /**
+   * The usual call without the detour of {@link #steps}: one buffer, an instance that can be used, an allocator that has
+   * room. Undefined, before the function was entered, if it is not that.
+   */
+  #runPlainly(entry: GuestEntry, input: Input): Uint8Array<ArrayBuffer> | undefined {
+    const shape = this.#guest.shapes[entry.index] as Shape;
+    const { fresh, allocatesNothing } = this.#guest.dialect;
+    if (shape.buffers !== 1 || shape.result === "status" || (fresh && this.#used)) return undefined;
+    const { allocate, free, reset } = this.#functions;
+    const size = input === undefined ? 0 : typeof input === "string" ? Buffer.byteLength(input) : input.length;
+    let address = 0;
+    if (size > 0 || allocatesNothing) {
+      address = Number(allocate(size)) >>> 0;
+      if (address === 0 && size > 0) return undefined;
+      if (address + size > this.#memory.length) throw this.#badAllocation(address, size, "which lies outside its memory");
+      if (input !== undefined) this.#memory.write(address, input, size);
+    }
+    this.#used = true;
+    this.#inputBytes = size;
+    const result = (this.#exports[entry.hidden] as GuestFunction)(address, size);
+    let output: Uint8Array<ArrayBuffer> = EMPTY;
+    if (shape.result === "packed") {
+      const block = unpack(result as bigint);
+      output = this.#read(block);
+      const isInput = block.address >= address && block.address < address + size;
+      if (free !== undefined && block.size > 0 && !isInput) free(block.address, block.size);
+    }
+    if (free !== undefined && address !== 0) free(address, size);
+    reset?.();
+    return output;
   }
 
   /** A call, step by step; gives a copy of the output. */
@@ -270,7 +306,7 @@ export class LinearInstance implements GuestInstance {
         blocks.push({ address: 0, size });
         continue;
       }
-      const block = { address: Number(yield [this.#exports[this.#names.allocate] as GuestFunction, size]) >>> 0, size };
+      const block = { address: Number(yield [this.#functions.allocate, size]) >>> 0, size };
       if (block.address === 0 && size > 0) return undefined;
       this.#checkBlock(block, blocks);
       this.#memory.range(block.address, size, "an input").set(bytes);
@@ -304,14 +340,13 @@ export class LinearInstance implements GuestInstance {
 
   /** Frees an output, unless it is part of an input, then the inputs; or all at once. */
   *#release(inputs: readonly Range[], output: Range | undefined): Steps<void> {
-    const { free, reset } = this.#names;
-    const fn = free === undefined ? undefined : (this.#exports[free] as GuestFunction);
+    const { free: fn, reset } = this.#functions;
     if (fn !== undefined) {
       const isInput = (block: Range): boolean => inputs.some(({ address, size }) => block.address >= address && block.address < address + size);
       if (output !== undefined && output.size > 0 && !isInput(output)) yield [fn, output.address, output.size];
       for (const { address, size } of inputs) if (address !== 0) yield [fn, address, size];
     }
-    if (reset !== undefined) yield [this.#exports[reset] as GuestFunction];
+    if (reset !== undefined) yield [reset];
   }
 
   #finish(entry: GuestEntry, output: Uint8Array<ArrayBuffer>): PluginOutput {
@@ -419,8 +454,8 @@ export class LinearInstance implements GuestInstance {
       length: () => 0,
       alloc: (size) => BigInt(this.#allocate(size)),
       free: (address) => {
-        const { free } = this.#names;
-        if (free !== undefined) this.#meter.enterNested(() => (this.#exports[free] as GuestFunction)(Number(address), 0));
+        const { free } = this.#functions;
+        if (free !== undefined) this.#meter.enterNested(() => free(Number(address), 0));
       },
       setError: unsupported,
       getVariable: unsupported,
@@ -435,11 +470,21 @@ export class LinearInstance implements GuestInstance {
     return BigInt(address);
   }
 
+  /** What the allocator does wrong is not the fault of the host function that needs it. */
+  #nested<T>(work: () => T, size: number): T {
+    try {
+      return work();
+    } catch (error) {
+      if (this.#meter.stopped !== undefined || isStackOverflow(error)) throw error;
+      throw this.#badAllocation(0, size, "for it trapped");
+    }
+  }
+
   /** A block that the guest's own allocator makes, while the guest waits for a host function. */
   #allocate(size: number): number {
     if (size <= 0) return 0;
-    const allocate = this.#exports[this.#names.allocate] as GuestFunction;
-    const address = Number(this.#meter.enterNested(() => allocate(size))) >>> 0;
+    const { allocate } = this.#functions;
+    const address = Number(this.#meter.enterNested(() => this.#nested(() => allocate(size), size))) >>> 0;
     if (address === 0) throw this.#badAllocation(0, size, "which is none");
     this.#checkBlock({ address, size }, []);
     return address;

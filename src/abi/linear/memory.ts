@@ -5,6 +5,9 @@ import { COST } from "../../wasm/cost.ts";
 import type { Meter } from "../../wasm/meter.ts";
 import type { PluginState } from "../guest.ts";
 
+/** Longest text that is written character by character, which is faster than the encoder's call. */
+const SHORT_TEXT = 96;
+const encoder = new TextEncoder();
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Where a block lies. */
@@ -52,6 +55,15 @@ export class LinearMemory {
     if (!(from + length <= view.length && length >= 0)) throw this.badPointer(what, from, length);
     if (length >= COST.hostBytesPerUnit) this.#meter.charge(Math.floor(length / COST.hostBytesPerUnit));
     return view.subarray(from, from + length);
+  }
+
+  /** Writes an input whose room was checked. */
+  write(address: number, input: string | Uint8Array, size: number): void {
+    if (size >= COST.hostBytesPerUnit) this.#meter.charge(Math.floor(size / COST.hostBytesPerUnit));
+    const view = this.#view;
+    if (typeof input !== "string") view.set(input, address);
+    else if (size !== input.length || size > SHORT_TEXT) encoder.encodeInto(input, view.subarray(address, address + size));
+    else for (let index = 0; index < size; index++) view[address + index] = input.charCodeAt(index);
   }
 
   /** The text of a range. @throws MortiseError MORTISE_BAD_POINTER or MORTISE_BAD_TEXT */
