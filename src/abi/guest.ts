@@ -1,6 +1,7 @@
 // What every plugin interface provides to the host, and what the host provides to it.
 
 import type { MortiseError } from "../api/errors.ts";
+import { LOG_LEVELS, type LogLevel, type Logger } from "../api/guest-log.ts";
 import type { HttpCall, HttpResponse } from "../api/http.ts";
 import type { ResolvedLimits } from "../api/limits.ts";
 import type { PluginOutput } from "../api/output.ts";
@@ -12,13 +13,7 @@ import type { ImportEntry } from "../wasm/module-reader.ts";
 /** Names of interfaces that a plugin can be loaded with. */
 export type AbiName = "extism" | "bifrost" | "helios" | "querymt" | "native";
 
-/** Levels of guest logs, least severe first. */
-export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error"] as const;
-/** A level of guest logs. */
-export type LogLevel = (typeof LOG_LEVELS)[number];
-
-/** Receives guest logs; `console` and pino fit. Text is made safe to print before it arrives. */
-export type Logger = Readonly<Record<LogLevel, (message: string) => void>>;
+export { LOG_LEVELS, type LogLevel, type Logger };
 
 /** Number types that cross into host functions: i64 as bigint, the others as number. */
 export type HostValue = number | bigint;

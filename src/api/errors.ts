@@ -60,6 +60,12 @@ export const ERRORS = {
   MORTISE_INITIAL_MEMORY: entry(422, `Cannot load plugin "{plugin}": its memories start with {found} bytes, but limits.memoryBytes allows {limit}`),
   MORTISE_INITIAL_TABLE: entry(422, `Cannot load plugin "{plugin}": its tables start with {found} entries, but limits.tableEntries allows {limit}`),
   MORTISE_BAD_MOUNT: entry(422, `Cannot grant the folder "{path}": {reason}`),
+  MORTISE_FILTER_INVALID: entry(422, `Cannot use the filter of plugin "{plugin}" for hook "{hook}": it {reason}`),
+  MORTISE_HOOK_MISSING: entry(
+    422,
+    `Cannot load plugin "{plugin}": it has no function for hook "{hook}", which it is required for; the name is {names}`,
+  ),
+  MORTISE_PLUGIN_EXISTS: entry(409, `Cannot load plugin "{plugin}": the host has one of that name; unload it first, or name this one otherwise`),
   MORTISE_INSTANCE_CAP: entry(503, `Cannot create an instance of plugin "{plugin}": this process has {count} already, and its cap is {limit}`),
   MORTISE_INSTANCE_FAILED: entry(503, `Cannot create an instance of plugin "{plugin}": {reason}`),
   MORTISE_WORKER_LIMIT: entry(
@@ -136,12 +142,6 @@ export const ERRORS = {
   MORTISE_HOOK_REJECTED: entry(403, `Stopped hook "{hook}": plugin "{plugin}" rejected it: {reason}`),
   MORTISE_HOOK_OUTPUT: entry(502, `Cannot use what plugin "{plugin}" answered in hook "{hook}": its output {reason}`),
   MORTISE_HOOK_INPUT: entry(400, `Cannot run hook "{hook}": its input is refused: {reason}`),
-  MORTISE_FILTER_INVALID: entry(422, `Cannot use the filter of plugin "{plugin}" for hook "{hook}": it {reason}`),
-  MORTISE_HOOK_MISSING: entry(
-    422,
-    `Cannot load plugin "{plugin}": it has no function for hook "{hook}", which it is required for; the name is {names}`,
-  ),
-  MORTISE_PLUGIN_EXISTS: entry(409, `Cannot load plugin "{plugin}": the host has one of that name; unload it first, or name this one otherwise`),
   MORTISE_UNKNOWN_PLUGIN: entry(404, `Cannot unload plugin "{plugin}": the host has none of that name{hint}`),
   MORTISE_HOST_CLOSED: entry(409, "Cannot {what}: the host is closed"),
   // command line

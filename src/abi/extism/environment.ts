@@ -1,23 +1,19 @@
 // The functions of `extism:host/env` that JavaScript provides: configuration, variables, logs and HTTP.
 
 import { MortiseError, printable } from "../../api/errors.ts";
+import { LOG_LEVELS, type LogBudget, type LogLevel, MAX_LOG_CHARS, admitLine, writeLine } from "../../api/guest-log.ts";
 import type { HttpResponse } from "../../api/http.ts";
 import { permissionDenied } from "../../api/permissions.ts";
 import type { Meter } from "../../wasm/meter.ts";
-import { type HostValue, LOG_LEVELS, type LogLevel, type PluginState } from "../guest.ts";
-import { isStackOverflow } from "../guest-failure.ts";
+import type { HostValue, PluginState } from "../guest.ts";
 import type { ExtismHeap } from "./heap.ts";
 import type { HostCalls } from "../host-calls.ts";
 
 /** Bytes that a variable counts beyond its name and value, as the Extism runtime has it. */
 const VARIABLE_OVERHEAD = 48;
-const MAX_LOG_CHARS = 8192;
-/** Bytes that a log line counts beyond its text, so that empty lines are limited too. */
-const LINE_OVERHEAD = 16;
 const LOG_LEVEL_OFF = 0x7fff_ffff;
 
 const lossy = new TextDecoder();
-const nothing = (): void => {};
 
 /** What one instance's environment keeps during a call. */
 export class Environment {
@@ -25,8 +21,7 @@ export class Environment {
   readonly #heap: ExtismHeap;
   readonly #calls: HostCalls;
   readonly #meter: Meter;
-  #logged = 0;
-  #logNoticeGiven = false;
+  readonly #logged: LogBudget = { bytes: 0, noticed: false };
   #httpStatus = 0;
   #httpHeaders: HttpResponse["headers"] | undefined;
 
@@ -38,8 +33,8 @@ export class Environment {
   }
 
   beginCall(): void {
-    this.#logged = 0;
-    this.#logNoticeGiven = false;
+    this.#logged.bytes = 0;
+    this.#logged.noticed = false;
     this.#httpStatus = 0;
     this.#httpHeaders = undefined;
   }
@@ -93,30 +88,10 @@ export class Environment {
       return;
     }
     const block = this.#heap.block(address);
-    const logged = this.#logged + block.length + LINE_OVERHEAD;
-    if (logged > state.limits.logBytes) {
-      state.droppedLogs++;
-      if (!this.#logNoticeGiven) {
-        this.#logNoticeGiven = true;
-        const notice = new MortiseError("MORTISE_LOG_LIMIT", { plugin: state.name, function: this.#calls.function, limit: state.limits.logBytes });
-        this.#write("warn", `${notice.code}: ${notice.message}`);
-      }
-    } else {
-      this.#logged = logged;
-      const text = lossy.decode(block.subarray(0, MAX_LOG_CHARS * 4));
-      this.#write(level, printable(text, MAX_LOG_CHARS));
-    }
+    const target = { plugin: state.name, function: this.#calls.function, logger: state.logger, limitBytes: state.limits.logBytes };
+    if (admitLine(target, this.#logged, block.length)) writeLine(state.logger, level, lossy.decode(block.subarray(0, MAX_LOG_CHARS * 4)));
+    else state.droppedLogs++;
     this.#heap.release(address);
-  }
-
-  /** A logger that fails is the operator's trouble, not the guest's. */
-  #write(level: LogLevel, message: string): void {
-    try {
-      const written: unknown = this.#state.logger?.[level](message);
-      if (typeof written === "object" && written !== null && "then" in written) void Promise.resolve(written).catch(nothing);
-    } catch (error) {
-      if (isStackOverflow(error)) throw error;
-    }
   }
 
   logLevel(): number {

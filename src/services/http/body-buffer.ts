@@ -6,6 +6,11 @@ const FIRST_BYTES = 64 << 10;
 const MANY_PIECES = 16_384;
 const SMALL_BYTES = 32;
 
+/** True for so many so small pieces that handling them is what they are for. */
+export function tooManyPieces(pieces: number, bytes: number): boolean {
+  return pieces > MANY_PIECES && bytes < pieces * SMALL_BYTES;
+}
+
 /** One body; see {@link BodyBuffer.add}. */
 export class BodyBuffer {
   readonly #maxBytes: number;
@@ -22,7 +27,7 @@ export class BodyBuffer {
   add(piece: Uint8Array): "ok" | "too large" | "too many pieces" {
     const length = this.#length + piece.length;
     if (length > this.#maxBytes) return "too large";
-    if (++this.#pieces > MANY_PIECES && length < this.#pieces * SMALL_BYTES) return "too many pieces";
+    if (tooManyPieces(++this.#pieces, length)) return "too many pieces";
     if (length > this.#bytes.length) {
       const grown = new Uint8Array(Math.min(Math.max(length, this.#bytes.length * 2), this.#maxBytes));
       grown.set(this.#bytes.subarray(0, this.#length));

@@ -12,6 +12,8 @@ export interface FailureReport {
   denied(host: string, reason: string): MortiseError;
   /** The request could not be carried out. */
   failed(url: URL, reason: string, cause?: unknown): MortiseError;
+  /** Nothing of a body came for too long. */
+  idle(url: URL, limit: number): MortiseError;
   /** The guest's request makes no sense. */
   invalid(reason: string): MortiseError;
   /** Something is larger than an option allows. */
@@ -23,6 +25,7 @@ export function failureReport({ plugin, function: name }: HttpCaller): FailureRe
   return {
     denied: (host, reason) => new MortiseError("MORTISE_HTTP_DENIED", { ...who, host, reason }),
     failed: (url, reason, cause) => new MortiseError("MORTISE_HTTP_FAILED", { ...who, url: originOf(url), reason }, cause),
+    idle: (url, limit) => new MortiseError("MORTISE_HTTP_IDLE", { ...who, url: originOf(url), limit }),
     invalid: (reason) => new MortiseError("MORTISE_HTTP_INVALID", { ...who, reason }),
     limit: (what, limit, unit, option) => new MortiseError("MORTISE_HTTP_LIMIT", { ...who, what, limit, unit, option }),
   };

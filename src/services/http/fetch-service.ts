@@ -1,6 +1,6 @@
 // HTTP for guests over a function like `fetch`.
 
-import type { HttpService } from "../../api/http.ts";
+import type { StreamingHttpService } from "../../api/http.ts";
 import { invalidOption } from "../../api/limits.ts";
 import { fetchTransport } from "./fetch-transport.ts";
 import { GuardedHttp } from "./guarded-http.ts";
@@ -12,7 +12,7 @@ import { type FetchServiceOptions, resolveHttpLimits } from "./options.ts";
  *
  * @throws MortiseError MORTISE_INVALID_OPTION
  */
-export function createFetchService(options: FetchServiceOptions): HttpService {
+export function createFetchService(options: FetchServiceOptions): StreamingHttpService {
   const limits = resolveHttpLimits(options, ["fetch"]);
   const { fetch } = options;
   if (typeof fetch !== "function") throw invalidOption("fetch", typeof fetch, "a function");

@@ -27,10 +27,7 @@ async function exchange(request: Outgoing, passage: Passage, options: FetchTrans
   const { report } = passage;
   if (request.body !== undefined && ["GET", "HEAD"].includes(request.method)) throw report.invalid(`fetch sends no body with ${request.method}`);
   const response = await ask(request, passage, options.fetch);
-  const discard = (): void => {
-    // A body that cannot be given up is not read either.
-    response.body?.cancel().catch(() => {});
-  };
+  const { discard } = streamOf(response, request, passage);
   const refuse = (error: Error): never => {
     discard();
     throw error;
@@ -41,7 +38,12 @@ async function exchange(request: Outgoing, passage: Passage, options: FetchTrans
   const pairs = [...response.headers];
   if (headerBytes(pairs) > options.maxHeaderBytes)
     refuse(report.limit(`the head of the response of ${originOf(url)}`, options.maxHeaderBytes, "bytes", "maxHeaderBytes"));
-  return { status: response.status, headers: joinHeaders(pairs), read: () => read(response, request, passage, options.maxResponseBytes), discard };
+  return {
+    status: response.status,
+    headers: joinHeaders(pairs),
+    read: () => read(response, request, passage, options.maxResponseBytes),
+    ...streamOf(response, request, passage),
+  };
 }
 
 async function ask({ url, method, headers, body }: Outgoing, { report, signal }: Passage, fetch: FetchFunction): Promise<Response> {
@@ -60,6 +62,28 @@ async function ask({ url, method, headers, body }: Outgoing, { report, signal }:
   } catch (error) {
     throw report.failed(url, networkReason(error), error);
   }
+}
+
+/** The body as it comes, and how to give it up. */
+function streamOf({ body }: Response, { url }: Outgoing, { report }: Passage): Pick<Incoming, "stream" | "discard"> {
+  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  const next = async (): Promise<IteratorResult<Uint8Array, unknown>> => {
+    if (body === null) return { done: true, value: undefined };
+    reader ??= body.getReader();
+    try {
+      const { done, value } = await reader.read();
+      return done ? { done, value } : { done: false, value };
+    } catch (error) {
+      throw isMortiseError(error) ? error : report.failed(url, networkReason(error), error);
+    }
+  };
+  return {
+    stream: () => ({ next }),
+    discard: () => {
+      // A body that cannot be given up is not read either.
+      (reader ?? body)?.cancel().catch(() => {});
+    },
+  };
 }
 
 async function read(response: Response, { url }: Outgoing, { report, signal }: Passage, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {

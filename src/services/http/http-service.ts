@@ -2,7 +2,7 @@
 
 import { lookup as systemLookup } from "node:dns/promises";
 
-import type { HttpService } from "../../api/http.ts";
+import type { StreamingHttpService } from "../../api/http.ts";
 import { invalidOption } from "../../api/limits.ts";
 import { Gate } from "./gate.ts";
 import { GuardedHttp } from "./guarded-http.ts";
@@ -20,7 +20,7 @@ const SYSTEM = new Gate(1);
  *
  * @throws MortiseError MORTISE_INVALID_OPTION
  */
-export function createHttpService(options: HttpOptions = {}): HttpService {
+export function createHttpService(options: HttpOptions = {}): StreamingHttpService {
   const limits = resolveHttpLimits(options, ["ca", "lookup"]);
   const { ca, lookup } = options;
   if (lookup !== undefined && typeof lookup !== "function") throw invalidOption("lookup", typeof lookup, "a function");

@@ -143,6 +143,7 @@ function incoming(message: IncomingMessage, outgoing: ClientRequest, request: Ou
     status: message.statusCode ?? 0,
     headers: joinHeaders(pairs(message.rawHeaders)),
     read: () => readBody(message, request, passage, options, () => broken),
+    stream: () => pieces(message, (error) => coded(broken ?? error, request, passage, options.maxHeaderBytes)),
     discard: () => void message.destroy(),
   };
 }
@@ -178,6 +179,15 @@ function readBody(
   const stated = Number(message.headers["content-length"] ?? 0);
   if (request.method !== "HEAD" && stated > maxResponseBytes) tooLarge();
   return promise;
+}
+
+/** The body as it comes. What ends it too soon is an error of the connection, whatever the message says of it. */
+async function* pieces(message: IncomingMessage, toCoded: (error: Error) => Error): AsyncGenerator<Uint8Array, void> {
+  try {
+    for await (const piece of message as AsyncIterable<Uint8Array>) yield piece;
+  } catch {
+    throw toCoded(CUT_OFF);
+  }
 }
 
 /** What the request's error becomes. */

@@ -20,8 +20,13 @@ export interface HttpLimits {
   readonly maxRedirects?: number;
   /** Requests at a time; others wait for their turn. @default 64 */
   readonly maxConcurrent?: number;
-  /** Milliseconds from the request to the last byte of its response, waiting and redirects included. @default 30,000 */
+  /**
+   * Milliseconds from the request to the last byte of its response, or to the first of a body that is read while it comes;
+   * waiting and redirects included. @default 30,000
+   */
   readonly timeoutMs?: number;
+  /** Milliseconds between two pieces of a body that is read while it comes. @default 30,000 */
+  readonly idleTimeoutMs?: number;
 }
 
 /** Options of {@link createHttpService}. */
@@ -51,6 +56,7 @@ export interface ResolvedHttpLimits {
   readonly maxRedirects: number;
   readonly maxConcurrent: number;
   readonly timeoutMs: number;
+  readonly idleTimeoutMs: number;
 }
 
 type NumberName = Exclude<keyof HttpLimits, "hosts" | "allowHttp">;
@@ -63,6 +69,7 @@ const NUMBERS: Readonly<Record<NumberName, readonly [standard: number, least: nu
   maxRedirects: [10, 0, 100],
   maxConcurrent: [64, 1, 10_000],
   timeoutMs: [30_000, 1, 2 ** 31 - 1],
+  idleTimeoutMs: [30_000, 1, 2 ** 31 - 1],
 };
 const COMMON = ["hosts", "allowHttp", ...Object.keys(NUMBERS)];
 
@@ -87,6 +94,7 @@ export function resolveHttpLimits(options: HttpLimits, others: readonly string[]
     maxRedirects: readNumber(options, "maxRedirects"),
     maxConcurrent: readNumber(options, "maxConcurrent"),
     timeoutMs: readNumber(options, "timeoutMs"),
+    idleTimeoutMs: readNumber(options, "idleTimeoutMs"),
   });
 }
 

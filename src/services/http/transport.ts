@@ -12,12 +12,14 @@ export interface Outgoing {
   readonly body: Uint8Array | undefined;
 }
 
-/** The head of a response; exactly one of `read` and `discard` is called. */
+/** The head of a response. One of `read`, `stream` and `discard` is called; `discard` also after `stream`. */
 export interface Incoming {
   readonly status: number;
   readonly headers: ReadonlyMap<string, string>;
   /** The body. @throws MortiseError MORTISE_HTTP_LIMIT or MORTISE_HTTP_FAILED */
   read(): Promise<Uint8Array<ArrayBuffer>>;
+  /** The body in the pieces in which it comes. Its `next` throws as {@link read}, but for the body's size, which it does not limit. */
+  stream(): AsyncIterator<Uint8Array, unknown>;
   /** Gives the response up, its connection too. */
   discard(): void;
 }
