@@ -76,6 +76,15 @@ export const GUESTS: readonly Guest[] = [
     flags: [...RUST_RELEASE, "-C", "opt-level=3"],
   },
 
+  // Plugins for hooks.
+  { name: "hooks.c", language: "c", includes: ["extism.h", "heap.h"], flags: C_RELEASE },
+  {
+    name: "hooks.ts",
+    language: "assemblyscript",
+    includes: ["extism.ts"],
+    flags: [...ASSEMBLYSCRIPT, "--runtime", "incremental"],
+  },
+
   // Compute kernels without imports.
   {
     name: "kernels.ts",
@@ -102,6 +111,49 @@ export const GUESTS: readonly Guest[] = [
   // What a C library does with WASI: a program, and a plugin.
   { name: "wasi_tour.c", language: "c", includes: [], flags: C_PROGRAM },
   { name: "wasi_journal.c", language: "c", includes: ["extism.h", "text.h"], flags: [...C_PROGRAM, "-mexec-model=reactor"] },
+
+  // Plugins for Bifrost, of its three generations and in every spelling of requests.
+  { name: "bifrost_first.c", language: "c", includes: ["linear.h", "text.h"], flags: C_RELEASE },
+  {
+    name: "bifrost_tag.ts",
+    language: "assemblyscript",
+    includes: ["linear.ts"],
+    flags: [...ASSEMBLYSCRIPT, "--runtime", "stub"],
+  },
+  {
+    name: "bifrost_guard.rs",
+    language: "rust",
+    includes: ["linear.rs", "json.rs"],
+    flags: [...RUST_RELEASE, "-C", "opt-level=s"],
+  },
+  {
+    name: "gateway.go",
+    language: "go",
+    folder: "bifrost",
+    includes: ["go.mod", "memory.go"],
+    flags: GO,
+  },
+
+  // Plugins for HeliosProxy.
+  { name: "helios_guard.c", language: "c", includes: ["linear.h", "heap.h", "text.h"], flags: C_RELEASE },
+  {
+    name: "helios_mask.rs",
+    language: "rust",
+    includes: ["linear.rs", "json.rs"],
+    flags: [...RUST_RELEASE, "-C", "opt-level=s"],
+  },
+  {
+    name: "helios_cost.ts",
+    language: "assemblyscript",
+    includes: ["linear.ts"],
+    flags: [...ASSEMBLYSCRIPT, "--runtime", "stub"],
+  },
+
+  // For the host's tests of what all interfaces have in common, and of each.
+  { name: "extism_fixtures.c", language: "c", includes: ["block_fixtures.h", "extism.h", "heap.h", "text.h"], flags: C_RELEASE },
+  { name: "querymt_fixtures.c", language: "c", includes: ["block_fixtures.h", "extism.h", "heap.h", "text.h"], flags: C_RELEASE },
+  { name: "bifrost_fixtures.c", language: "c", includes: ["linear_fixtures.h", "linear.h", "heap.h", "text.h"], flags: C_RELEASE },
+  { name: "helios_fixtures.c", language: "c", includes: ["linear_fixtures.h", "linear.h", "heap.h", "text.h"], flags: C_RELEASE },
 
   // For the host's tests; keeps its function names.
   {

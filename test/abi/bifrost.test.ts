@@ -1,0 +1,18 @@
+// Interface "bifrost" as every interface.
+
+import { testAbi } from "./abi.conformance.ts";
+
+const PLACES = ["inline", "thread", "process"] as const;
+
+for (const place of PLACES) {
+  testAbi(
+    {
+      abi: "bifrost",
+      fixtures: "prebuilt/bifrost_fixtures.c.wasm",
+      state: "kept",
+      failure: { function: "status", input: "7", code: "MORTISE_RETURN_CODE", message: /non-zero code 7/ },
+      skips: {},
+    },
+    place,
+  );
+}

@@ -1,0 +1,18 @@
+// Interface "querymt" as every interface.
+
+import { testAbi } from "./abi.conformance.ts";
+
+const PLACES = ["inline", "thread"] as const;
+
+for (const place of PLACES) {
+  testAbi(
+    {
+      abi: "querymt",
+      fixtures: "prebuilt/querymt_fixtures.c.wasm",
+      state: "kept",
+      failure: { function: "fail", input: "no luck", code: "MORTISE_GUEST_ERROR", message: /: no luck$/ },
+      skips: {},
+    },
+    place,
+  );
+}
