@@ -2,7 +2,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-export type KitName = "rust" | "go" | "assemblyscript" | "c" | "zig" | "javascript" | "argon2";
+/** Those with QueryMT's interface; the number is its generation. */
+export type ProviderKitName = "provider3-rust" | "provider2-rust" | "provider3-go" | "provider2-go";
+export type KitName = "rust" | "go" | "assemblyscript" | "c" | "zig" | "javascript" | "argon2" | ProviderKitName;
 
 export interface Kit {
   /** The folder in `guests/kits`, and the built module's name without `.wasm`. */
@@ -44,6 +46,22 @@ export const KITS: readonly Kit[] = [
     cheap: false,
   },
   { name: "argon2", kit: "extism-pdk 1.4.1", files: ["Cargo.toml", "Cargo.lock", "src/lib.rs"], cheap: false },
+  { name: "provider3-rust", kit: "extism-pdk 1.4.1", files: ["Cargo.toml", "Cargo.lock", "src/lib.rs", "src/wire.rs"], cheap: false },
+  {
+    name: "provider2-rust",
+    kit: "extism-pdk 1.4.1",
+    files: ["Cargo.toml", "Cargo.lock", "src/lib.rs"],
+    borrowed: { "src/wire.rs": "guests/kits/provider3-rust/src/wire.rs" },
+    cheap: false,
+  },
+  { name: "provider3-go", kit: "github.com/extism/go-pdk v1.1.3", files: ["go.mod", "go.sum", "main.go", "wire.go"], cheap: false },
+  {
+    name: "provider2-go",
+    kit: "github.com/extism/go-pdk v1.1.3",
+    files: ["go.mod", "go.sum", "main.go"],
+    borrowed: { "wire.go": "guests/kits/provider3-go/wire.go" },
+    cheap: false,
+  },
 ];
 
 const ROOT = join(import.meta.dirname, "..");

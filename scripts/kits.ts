@@ -20,6 +20,11 @@ const OPENERS: Readonly<Record<KitName, () => Promise<ToolchainState>>> = {
   javascript: openKitJavaScript,
   // The salt comes from WASI.
   argon2: () => openKitRust("wasm32-wasip1"),
+  // The target of every provider that QueryMT ships.
+  "provider3-rust": () => openKitRust("wasm32-wasip1"),
+  "provider2-rust": () => openKitRust("wasm32-wasip1"),
+  "provider3-go": openKitGo,
+  "provider2-go": openKitGo,
 };
 
 const FLAGS: Readonly<Partial<Record<KitName, readonly string[]>>> = {

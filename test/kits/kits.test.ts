@@ -13,7 +13,7 @@ const HOSTS = [
   { host: "Mortise", open: openInMortise, refused: /^MORTISE_(?:PERMISSION|HTTP_DENIED): / },
 ] as const;
 /** The kits whose plugin has the common functions. */
-const COMMON = KITS.filter(({ name }) => name !== "argon2");
+const COMMON = KITS.filter(({ name }) => name !== "argon2" && !name.startsWith("provider"));
 
 const LOGS: readonly LogLine[] = [
   ["trace", "a trace line"],

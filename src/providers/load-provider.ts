@@ -1,0 +1,246 @@
+// Loads a provider: finds out its generation, asks it what it is, and gives it its configuration.
+
+import { LOG_LEVELS } from "../abi/guest.ts";
+import { MortiseError, isMortiseError, printable } from "../api/errors.ts";
+import type { StreamingHttpService } from "../api/http.ts";
+import { resolveLimits } from "../api/limits.ts";
+import type { PluginOptions } from "../host/options.ts";
+import { assemblePlugin } from "../loader/load-plugin.ts";
+import type { ManifestSource, ResolvedManifest } from "../manifest/manifest.ts";
+import { readManifest } from "../manifest/read-manifest.ts";
+import { createFetchService } from "../services/http/fetch-service.ts";
+import { createHttpService } from "../services/http/http-service.ts";
+import { readModule } from "../wasm/module-reader.ts";
+import { pruneConfig } from "./config-pruning.ts";
+import { generation2 } from "./generation-2.ts";
+import { generation3 } from "./generation-3.ts";
+import { PARSER, type ProviderExports, readGeneration } from "./generation.ts";
+import { askedHosts, grantedHosts } from "./granted-hosts.ts";
+import { providerFunctions } from "./host-functions.ts";
+import { type ProviderOptions, type ResolvedProviderOptions, resolveProviderOptions } from "./options.ts";
+import { isNotImplemented } from "./provider-errors.ts";
+import { ProviderGuest } from "./provider-guest.ts";
+import { Provider } from "./provider.ts";
+import { Rehearsals } from "./rehearsal.ts";
+import { toJson } from "./request-json.ts";
+import { isRecord, parseJson } from "./shapes.ts";
+
+/** The input of functions that take none. */
+const NO_INPUT = "null";
+/** Characters of a URL or the name of a variable. */
+const MAX_TEXT_CHARS = 8192;
+/** Keys of the configuration that are for the host as well, and that no plugin needs to declare. */
+const HOST_KEYS: ReadonlySet<string> = new Set(["allowed_hosts", "base_url"]);
+
+/**
+ * Loads a provider plugin of QueryMT, of generation 2 or 3.
+ *
+ * @param source path, URL, bytes or manifest; docs/manifest.md has every form
+ * @throws MortiseError MORTISE_PROVIDER_REFUSED if it is no provider or too old, MORTISE_PROVIDER_ERROR if it does not accept
+ *   its configuration, or as `loadPlugin`
+ */
+export async function loadProvider(source: ManifestSource, options: ProviderOptions = {}): Promise<Provider> {
+  const { own, plugin } = resolveProviderOptions(options);
+  const limits = resolveLimits(options.limits);
+  const manifest = await readManifest(source, { maxBytes: limits.moduleBytes, signal: options.signal });
+  const name = options.name ?? manifest.name;
+  const exports = readGeneration(name, exportedFunctions(manifest, name));
+  const hosts = grantedHosts(options.permissions?.hosts, own.config["allowed_hosts"], manifest);
+  const http = createHttp(hosts, own);
+  const guests = new Guests(manifest, { ...plugin, name, limits: options.limits ?? {} }, exports, own, http, limits.logBytes, limits.timeoutMs);
+  try {
+    return await introduce({ name, manifest, exports, own, hosts, http, guests, plugin });
+  } catch (error) {
+    await guests.close();
+    http.close();
+    throw error;
+  }
+}
+
+function exportedFunctions({ modules }: ResolvedManifest, plugin: string): ReadonlySet<string> {
+  const main = modules.find(({ name }) => name === "main");
+  if (main === undefined) return new Set();
+  try {
+    const { exports } = readModule(main.bytes, `plugin "${plugin}"`);
+    return new Set(exports.filter(({ kind }) => kind === "function").map(({ name }) => name));
+  } catch (error) {
+    throw isMortiseError(error) ? new MortiseError(error.code, { ...error.details, plugin }, error.cause) : error;
+  }
+}
+
+function createHttp(hosts: readonly string[], { http }: ResolvedProviderOptions): StreamingHttpService {
+  const { fetch, ca, ...rest } = http;
+  return fetch === undefined
+    ? createHttpService({ ...rest, hosts, ...(ca === undefined ? {} : { ca }) })
+    : createFetchService({ ...rest, hosts, fetch });
+}
+
+/** The plugins of one provider: the one that serves it, and others of the same module for what would disturb it. */
+class Guests {
+  readonly #manifest: ResolvedManifest;
+  readonly #options: PluginOptions;
+  /** There is one instance at a time: parsers of generation 3 live in it. */
+  readonly #isOne: boolean;
+  readonly #limitMs: number;
+  readonly #made = new Set<ProviderGuest>();
+  #aside: Promise<ProviderGuest> | undefined;
+  #closed = false;
+
+  constructor(
+    manifest: ResolvedManifest,
+    plugin: PluginOptions,
+    { generation }: ProviderExports,
+    { maxInstances }: ResolvedProviderOptions,
+    http: StreamingHttpService,
+    logBytes: number,
+    limitMs: number,
+  ) {
+    const { hostFunctions = {}, logger } = plugin;
+    const functions = { ...hostFunctions["extism:host/user"], ...providerFunctions({ http, logger, logBytes, now: Date.now }) };
+    this.#isOne = generation === 3 || maxInstances === 1;
+    this.#manifest = manifest;
+    this.#options = {
+      ...plugin,
+      abi: "querymt",
+      hostFunctions: { ...hostFunctions, "extism:host/user": functions },
+      // Closed with the provider, not with one of its plugins.
+      http: { service: { request: (request, call) => http.request(request, call), close: () => {} } },
+      ...(this.#isOne ? {} : { stateless: true, pool: { maxInstances } }),
+    };
+    this.#limitMs = limitMs;
+  }
+
+  /** The plugin that serves the provider. */
+  main(): Promise<ProviderGuest> {
+    return this.#make({}, this.#isOne);
+  }
+
+  /** One for calls that keep an instance busy for long, made once. */
+  aside(setUp: (guest: ProviderGuest) => Promise<void>, maxInstances: number): Promise<ProviderGuest> {
+    this.#aside ??= this.#prepared(this.#make({ stateless: true, pool: { maxInstances } }, false), setUp);
+    return this.#aside;
+  }
+
+  /** One to try things on. */
+  stage(setUp: (guest: ProviderGuest) => Promise<void>): Promise<ProviderGuest> {
+    return this.#prepared(this.#make({}, false), setUp);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(Array.from(this.#made, (guest) => guest.close(true)));
+  }
+
+  async #prepared(making: Promise<ProviderGuest>, setUp: (guest: ProviderGuest) => Promise<void>): Promise<ProviderGuest> {
+    const guest = await making;
+    await setUp(guest);
+    return guest;
+  }
+
+  async #make(rest: PluginOptions, oneByOne: boolean): Promise<ProviderGuest> {
+    const guest = new ProviderGuest(await assemblePlugin(this.#manifest, { ...this.#options, ...rest }), oneByOne, this.#limitMs);
+    this.#made.add(guest);
+    if (this.#closed) await guest.close(true);
+    return guest;
+  }
+}
+
+/** What a provider is introduced with. */
+interface Introduction {
+  readonly name: string;
+  readonly manifest: ResolvedManifest;
+  readonly exports: ProviderExports;
+  readonly own: ResolvedProviderOptions;
+  readonly hosts: readonly string[];
+  readonly http: StreamingHttpService;
+  readonly guests: Guests;
+  readonly plugin: PluginOptions;
+}
+
+/** Asks the plugin what it is, and configures it. */
+async function introduce({ name, exports, own, hosts, http, guests, plugin }: Introduction): Promise<Provider> {
+  const guest = await guests.main();
+  const reportedName = printable((await guest.call("name", NO_INPUT)).text());
+  const ownUrl = await optionalText(guest, "base_url");
+  const logging = logLevelOf(plugin);
+  await guest.call("init_logging", logging);
+  const apiKeyName = await optionalText(guest, "api_key_name");
+  const configSchema = await readSchema(guest);
+  const { config, dropped } = pruneConfig(own.config, configSchema);
+  const cfg = toJson("config", config);
+  await guest.call("from_config", cfg);
+  guest.setUpWith([
+    ["init_logging", logging],
+    ["from_config", cfg],
+  ]);
+  const setUp = async (other: ProviderGuest): Promise<void> => {
+    await other.call("init_logging", "0");
+    await other.call("from_config", cfg);
+  };
+  const rehearsals = exports.generation === 3 ? new Rehearsals(own.feeding, () => guests.stage(setUp)) : undefined;
+  const parts = { guest, http, maxLineBytes: own.maxLineBytes, now: Date.now, aside: () => guests.aside(setUp, own.maxInstances) };
+  const stated = own.config["base_url"];
+  const baseUrl = typeof stated === "string" ? stated : ownUrl;
+  return new Provider({
+    report: {
+      generation: exports.generation,
+      name,
+      reportedName,
+      baseUrl,
+      apiKeyName,
+      configSchema,
+      exports: { found: exports.found, missing: exports.missing },
+      hosts: { granted: hosts, notGranted: askedHosts(hosts, own.config["allowed_hosts"], baseUrl) },
+    },
+    streaming: await readStreaming(guest, exports, cfg),
+    options: own,
+    config,
+    droppedKeys: dropped.filter((key) => !HOST_KEYS.has(key)),
+    dialect: rehearsals === undefined ? generation2(guest) : generation3({ ...parts, rehearsals }),
+    rehearsals,
+    release: async () => {
+      await guests.close();
+      http.close();
+    },
+  });
+}
+
+/** The text that a function gives; undefined if there is no such function, or it gives nothing or fails. */
+async function optionalText(guest: ProviderGuest, fn: string): Promise<string | undefined> {
+  if (!guest.has(fn)) return undefined;
+  try {
+    const text = (await guest.call(fn, NO_INPUT)).text();
+    return text === "" || text.length > MAX_TEXT_CHARS ? undefined : text;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Levels of QueryMT: 0 is off, 1 error, 5 trace. */
+function logLevelOf({ logger, logLevel = "info" }: PluginOptions): string {
+  return String(logger === undefined ? 0 : LOG_LEVELS.length - LOG_LEVELS.indexOf(logLevel));
+}
+
+async function readSchema(guest: ProviderGuest): Promise<Readonly<Record<string, unknown>>> {
+  const schema = parseJson((await guest.call("config_schema", NO_INPUT)).text());
+  if (!isRecord(schema)) throw guest.shape("config_schema").fault("the schema of the configuration", "a JSON object");
+  return schema;
+}
+
+/** That all parser functions are there is no proof: whoever has them by a macro may still not stream. So the plugin is asked. */
+async function readStreaming(guest: ProviderGuest, { generation }: ProviderExports, cfg: string): Promise<{ supported: boolean; because: string }> {
+  const needed = generation === 3 ? PARSER : ["chat_stream"];
+  const lacking = needed.filter((fn) => !guest.has(fn));
+  if (lacking.length > 0) return { supported: false, because: `the plugin lacks ${lacking.join(", ")}` };
+  if (!guest.has("supports_streaming")) {
+    if (generation === 2) return { supported: false, because: "the plugin has no supports_streaming" };
+    return { supported: true, because: "the plugin has a parser, and no supports_streaming that would say otherwise" };
+  }
+  try {
+    const supported = (await guest.json("supports_streaming", cfg)) === true;
+    return { supported, because: `supports_streaming said ${supported ? "yes" : "no"}` };
+  } catch (error) {
+    const why = isNotImplemented(error) ? "is not implemented" : `failed: ${printable((error as Error).message)}`;
+    return { supported: generation === 3, because: `supports_streaming ${why}` };
+  }
+}

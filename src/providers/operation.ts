@@ -1,0 +1,82 @@
+// One request of the application to a provider: its configuration, its time, and what ends it.
+
+import { MortiseError, isMortiseError } from "../api/errors.ts";
+import type { HttpCall } from "../api/http.ts";
+
+/** Options of one request. */
+export interface RequestOptions {
+  /** Ends the request. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds for all of it. @default requestTimeoutMs or streamTimeoutMs of the provider */
+  readonly timeoutMs?: number;
+}
+
+/** What an operation is made from. */
+export interface OperationParts {
+  readonly plugin: string;
+  /** What the application called, for messages. */
+  readonly name: string;
+  readonly cfg: string;
+  readonly isOverridden: boolean;
+  readonly timeoutMs: number;
+  /** Each ends it; a MortiseError as the reason becomes its error. */
+  readonly signals: readonly AbortSignal[];
+}
+
+/** A request under way. */
+export class Operation {
+  /** The configuration as JSON text. */
+  readonly cfg: string;
+  /** True if the request changes the configuration. */
+  readonly isOverridden: boolean;
+  readonly statedMs: number;
+  readonly #plugin: string;
+  readonly #controller = new AbortController();
+  readonly #endsAt: number;
+  readonly #release: () => void;
+
+  constructor({ plugin, name, cfg, isOverridden, timeoutMs, signals }: OperationParts) {
+    this.#plugin = plugin;
+    this.cfg = cfg;
+    this.isOverridden = isOverridden;
+    this.statedMs = timeoutMs;
+    this.#endsAt = performance.now() + timeoutMs;
+    const stop = (): void => {
+      const reason: unknown = signals.find(({ aborted }) => aborted)?.reason;
+      this.abort(isMortiseError(reason) ? reason : new MortiseError("MORTISE_ABORTED", { plugin, function: name }, reason));
+    };
+    for (const source of signals) source.addEventListener("abort", stop, { once: true });
+    this.#release = () => {
+      for (const source of signals) source.removeEventListener("abort", stop);
+    };
+    if (signals.some(({ aborted }) => aborted)) stop();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  get timeLeftMs(): number {
+    return this.#endsAt - performance.now();
+  }
+
+  /** A request of HTTP that the host makes for a function of the plugin. */
+  httpCall(fn: string): HttpCall {
+    return { plugin: this.#plugin, function: fn, timeoutMs: this.timeLeftMs, statedMs: this.statedMs, signal: this.signal };
+  }
+
+  /** The error for what went wrong: that of the end, if there was one, since everything else follows from it. */
+  errorFor(error: unknown): unknown {
+    return this.signal.aborted ? this.signal.reason : error;
+  }
+
+  /** Ends what is under way with an error. */
+  abort(error: MortiseError): void {
+    this.#controller.abort(error);
+  }
+
+  /** The request is over. */
+  end(): void {
+    this.#release();
+  }
+}

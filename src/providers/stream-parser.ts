@@ -1,0 +1,53 @@
+// A stream's parser in the plugin's memory.
+
+import { JsonBytes, arrayRoom } from "./byte-arrays.ts";
+import { readStreamItem } from "./chat-shapes.ts";
+import type { ProviderGuest } from "./provider-guest.ts";
+import type { StreamChunk } from "./types.ts";
+
+/** What a parser is started with. */
+export interface ParserOperation {
+  readonly cfg: string;
+  readonly signal?: AbortSignal;
+}
+
+/** A parser in the plugin's memory. It is lost with its instance, and its number must not be used in another. */
+export class Parser {
+  readonly #guest: ProviderGuest;
+  readonly #operation: ParserOperation;
+  readonly #id: number;
+  readonly #instance: number;
+
+  private constructor(guest: ProviderGuest, operation: ParserOperation, id: number, instance: number) {
+    this.#guest = guest;
+    this.#operation = operation;
+    this.#id = id;
+    this.#instance = instance;
+  }
+
+  static async start(guest: ProviderGuest, operation: ParserOperation): Promise<Parser> {
+    const fn = "chat_stream_parser_start";
+    const { value, instance } = await guest.located(fn, operation.cfg, { signal: operation.signal });
+    return new Parser(guest, operation, guest.shape(fn).count(value, "the number of a parser"), instance);
+  }
+
+  async parse(lines: Uint8Array): Promise<StreamChunk[]> {
+    const json = new JsonBytes(arrayRoom(lines.length) + 64).text(`{"parser_id":${this.#id},"chunk":`).array(lines).text("}");
+    return this.#items("chat_stream_parser_parse", json.take());
+  }
+
+  finish(): Promise<StreamChunk[]> {
+    return this.#items("chat_stream_parser_finish", String(this.#id));
+  }
+
+  /** Lets the parser go, if it is still there. Never throws: whatever happened, the stream is over. */
+  async close(): Promise<void> {
+    await this.#guest.call("chat_stream_parser_close", String(this.#id), { instance: this.#instance }).catch(() => {});
+  }
+
+  async #items(fn: string, input: string | Uint8Array): Promise<StreamChunk[]> {
+    const shape = this.#guest.shape(fn);
+    const items = await this.#guest.json(fn, input, { signal: this.#operation.signal, instance: this.#instance });
+    return shape.list(items, "the items of a stream").map((item) => readStreamItem(item, shape));
+  }
+}
