@@ -1,0 +1,220 @@
+// Runs hooks: one function for each kind. Nothing here waits as long as plugins answer at once.
+// Types of values end here: what comes in and goes out is typed where hooks are defined.
+
+import type { Ending } from "./bracket-wire.ts";
+import type { ChainDecision, Decision, FirstDecision } from "./decision.ts";
+import { Message } from "./message.ts";
+import type { Seat } from "./roster.ts";
+import type { HookRun } from "./run.ts";
+
+type Decided = Decision<unknown, unknown>;
+/** Asks a plugin; undefined if it is not asked at all. */
+type Ask = (seat: Seat) => Decided | Promise<Decided> | undefined;
+/** Takes what a plugin decided; true if that ends the hook. */
+type Take = (seat: Seat, decision: Decided) => boolean;
+
+/** Asks plugins in order until one answers, with a value of its own or in the place of the input. */
+export function runFirst(run: HookRun, seats: readonly Seat[], input: unknown): FirstDecision<unknown> | Promise<FirstDecision<unknown>> {
+  const message = new Message(run.hook.definition.wire, input);
+  let result: FirstDecision<unknown> = { action: "continue" };
+  const ended = inTurn(
+    run,
+    seats,
+    (seat) => ask(run, seat, seat.fn, message),
+    (seat, decision) => {
+      if (decision.action === "continue") return false;
+      const plugin = seat.plugin.name;
+      if (decision.action === "reject") result = { action: "reject", reason: decision.reason, plugin };
+      else result = { action: "answer", value: decision.value, plugin };
+      return true;
+    },
+  );
+  return ended === undefined ? result : ended.then(() => result);
+}
+
+/** Hands a value from plugin to plugin. */
+export function runChain(
+  run: HookRun,
+  seats: readonly Seat[],
+  input: unknown,
+): ChainDecision<unknown, unknown> | Promise<ChainDecision<unknown, unknown>> {
+  const chain = new Chain(new Message(run.hook.definition.wire, input));
+  const ended = inTurn(
+    run,
+    seats,
+    (seat) => ask(run, seat, seat.fn, chain.message),
+    (seat, decision) => chain.take(seat, decision),
+  );
+  return ended === undefined ? chain.result() : ended.then(() => chain.result());
+}
+
+/** Tells all plugins, those that wait at the same time. */
+export function runAll(run: HookRun, seats: readonly Seat[], input: unknown): undefined | Promise<undefined> {
+  const message = new Message(run.hook.definition.wire, input);
+  const pending: Promise<unknown>[] = [];
+  const failures: unknown[] = [];
+  const failed = (seat: Seat, error: unknown): void => {
+    try {
+      run.failed(seat, seat.fn ?? "", error);
+    } catch (failure) {
+      failures.push(failure);
+    }
+  };
+  for (const seat of seats) {
+    try {
+      const decision = ask(run, seat, seat.fn, message);
+      if (decision instanceof Promise) pending.push(decision.catch((error: unknown) => failed(seat, error)));
+    } catch (error) {
+      failed(seat, error);
+    }
+  }
+  const finish = (): undefined => {
+    if (failures.length > 0) throw failures[0];
+  };
+  return pending.length === 0 ? finish() : Promise.all(pending).then(finish);
+}
+
+/** Asks plugins before some work, in order, and those that were asked after it, in reverse. */
+export async function runBracket(run: HookRun, seats: readonly Seat[], input: unknown, work: (input: unknown) => unknown): Promise<unknown> {
+  const { wire, postWire } = run.hook.definition;
+  const chain = new Chain(new Message(wire, input));
+  const passed: Seat[] = [];
+  let ending: Ending<unknown> = (await before(run, seats, chain, passed)) ?? (await attempt(work, chain.message.value));
+  run.cleanUp();
+  for (const seat of passed.toReversed()) {
+    const { postFn } = seat;
+    if (postFn === undefined) continue;
+    try {
+      const end = new Message(postWire, { input: chain.message.value, ending });
+      ending = afterwards(run, seat, ending, await run.call(seat, postFn, end));
+    } catch (error) {
+      ending = failedAfterwards(run, seat, postFn, ending, error);
+    }
+  }
+  if (ending.ok) return ending.output;
+  throw ending.error;
+}
+
+/** The first half of a bracket: how it ended already, or undefined if the work is to be done. */
+async function before(run: HookRun, seats: readonly Seat[], chain: Chain, passed: Seat[]): Promise<Ending<unknown> | undefined> {
+  const { message } = chain;
+  try {
+    await inTurn(
+      run,
+      seats,
+      (seat) => {
+        if (seat.fn === undefined && seat.accepts?.(message.value) !== false) passed.push(seat);
+        return ask(run, seat, seat.fn, message);
+      },
+      (seat, decision) => {
+        passed.push(seat);
+        return chain.take(seat, decision);
+      },
+    );
+  } catch (error) {
+    return { ok: false, error, final: true };
+  }
+  const result = chain.result();
+  if (result.action === "answer") return { ok: true, output: result.value };
+  if (result.action === "reject") return { ok: false, error: run.rejected(result), final: true };
+  return undefined;
+}
+
+async function attempt(work: (input: unknown) => unknown, input: unknown): Promise<Ending<unknown>> {
+  try {
+    return { ok: true, output: await work(input) };
+  } catch (error) {
+    return { ok: false, error, final: false };
+  }
+}
+
+/** What an ending becomes by a plugin's decision. */
+function afterwards(run: HookRun, seat: Seat, ending: Ending<unknown>, decision: Decided): Ending<unknown> {
+  const final = !ending.ok && ending.final;
+  if (decision.action === "answer" && !final) return { ok: true, output: decision.value };
+  if (decision.action !== "reject") return ending;
+  seat.counts.rejections++;
+  return final ? ending : { ok: false, error: run.rejected({ reason: decision.reason, plugin: seat.plugin.name }), final: true };
+}
+
+/** What an ending becomes when a plugin fails: the first error stays, an output does not get past a closed hook. */
+function failedAfterwards(run: HookRun, seat: Seat, fn: string, ending: Ending<unknown>, thrown: unknown): Ending<unknown> {
+  try {
+    run.failed(seat, fn, thrown);
+    return ending;
+  } catch (error) {
+    return ending.ok ? { ok: false, error, final: true } : { ...ending, final: true };
+  }
+}
+
+/** What becomes of a value in a chain. */
+class Chain {
+  readonly message: Message<unknown, unknown>;
+  readonly #plugins: string[] = [];
+  #end: ChainDecision<unknown, unknown> | undefined;
+
+  constructor(message: Message<unknown, unknown>) {
+    this.message = message;
+  }
+
+  take({ plugin: { name } }: Seat, decision: Decided): boolean {
+    if (decision.action === "continue") return false;
+    if (decision.action === "replace") {
+      this.message.replace(decision.value, decision.json);
+      this.#plugins.push(name);
+      return false;
+    }
+    if (decision.action === "reject") this.#end = { action: "reject", reason: decision.reason, plugin: name };
+    else this.#end = { action: "answer", value: decision.value, plugin: name };
+    return true;
+  }
+
+  result(): ChainDecision<unknown, unknown> {
+    if (this.#end !== undefined) return this.#end;
+    const { value } = this.message;
+    return this.#plugins.length === 0 ? { action: "continue", value } : { action: "replace", value, plugins: this.#plugins };
+  }
+}
+
+/** Calls a plugin, unless a filter keeps it out or it has no such function. */
+function ask(run: HookRun, seat: Seat, fn: string | undefined, message: Message<unknown, unknown>): ReturnType<Ask> {
+  if (seat.accepts?.(message.value) === false) {
+    seat.counts.filtered++;
+    return undefined;
+  }
+  return fn === undefined ? undefined : run.call(seat, fn, message);
+}
+
+/** Asks one plugin after the other until one ends the hook. A promise only if one of them has to be waited for. */
+function inTurn(run: HookRun, seats: readonly Seat[], asks: Ask, take: Take, from: number = 0): undefined | Promise<void> {
+  for (let at = from; at < seats.length; at++) {
+    const seat = seats[at] as Seat;
+    let decision: ReturnType<Ask>;
+    try {
+      decision = asks(seat);
+    } catch (error) {
+      run.failed(seat, seat.fn ?? "", error);
+      continue;
+    }
+    if (decision instanceof Promise) return later(run, seats, asks, take, at, decision);
+    if (decision !== undefined && counted(seat, decision, take)) return undefined;
+  }
+  return undefined;
+}
+
+async function later(run: HookRun, seats: readonly Seat[], asks: Ask, take: Take, at: number, pending: Promise<Decided>): Promise<void> {
+  const seat = seats[at] as Seat;
+  let decision: Decided | undefined;
+  try {
+    decision = await pending;
+  } catch (error) {
+    run.failed(seat, seat.fn ?? "", error);
+  }
+  if (decision !== undefined && counted(seat, decision, take)) return;
+  await inTurn(run, seats, asks, take, at + 1);
+}
+
+function counted(seat: Seat, decision: Decided, take: Take): boolean {
+  if (decision.action === "reject") seat.counts.rejections++;
+  return take(seat, decision);
+}

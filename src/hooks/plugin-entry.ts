@@ -1,0 +1,45 @@
+// A plugin as hooks see it, and what an operator says of it.
+
+import type { Permissions } from "../api/permissions.ts";
+import type { RequestContext } from "../api/request.ts";
+import type { FailurePolicy } from "./definition.ts";
+import type { Filter } from "./filters.ts";
+
+/** What a plugin gives back. */
+export interface HookOutput {
+  bytes(): Uint8Array;
+}
+
+/** How a hook calls a plugin. */
+export interface HookCallOptions {
+  readonly context: RequestContext;
+  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number;
+}
+
+/** A plugin of any interface; {@link Plugin} fits. */
+export interface HookPlugin {
+  readonly name: string;
+  /** Milliseconds that its calls may take, if it says so. */
+  readonly timeoutMs?: number;
+  has(fn: string): boolean;
+  /** Calls a function: gives the output itself where nothing had to be waited for, and throws what went wrong at once. */
+  start(fn: string, input: string, options: HookCallOptions): HookOutput | Promise<HookOutput>;
+}
+
+/** What an operator says of one plugin. */
+export interface PluginEntry {
+  readonly plugin: HookPlugin;
+  /** Plugins with lower numbers come first; of the same number, by name. @default 0 */
+  readonly order?: number;
+  /** Takes the place of the hooks' own policies, for all hooks or by hook. @default the hook's */
+  readonly onFailure?: FailurePolicy | Readonly<Record<string, FailurePolicy>>;
+  /** Filters by hook. @default none */
+  readonly filters?: Readonly<Record<string, Filter>>;
+  /** Filters that the plugin states itself, by hook or by its own function: they must hold as well. Others than those of the host's hooks are left alone. @default none */
+  readonly ownFilters?: Readonly<Record<string, unknown>>;
+  /** Attributes that the plugin may see and change. @default none */
+  readonly attributes?: Permissions["attributes"];
+  /** Milliseconds that the plugin's calls may take, if it does not say so itself. */
+  readonly timeoutMs?: number;
+}

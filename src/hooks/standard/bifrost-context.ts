@@ -1,0 +1,80 @@
+// The context of an LLM gateway's hooks: a free object that plugins get, add to, and give back whole.
+
+import type { AttributeChanges } from "../decision.ts";
+import { isJsonObject } from "../guest-json.ts";
+import { type GuestAnswer, type ShownContext, toJson } from "../wire.ts";
+
+/** Keys that belong to the gateway: what plugins write there is dropped, as in Bifrost itself. */
+const RESERVED: ReadonlySet<string> = new Set([
+  "request_id",
+  "request-id",
+  "fallback-request-id",
+  "x-bf-vk",
+  "x-bf-api-key",
+  "x-bf-api-key-id",
+  "x-bf-direct-key",
+]);
+const RESERVED_PREFIX = "bifrost-";
+
+/** `{"request_id", …}` with the attributes that the plugin may see. */
+export function contextJson({ request, attributes }: ShownContext): string {
+  const id = `{"request_id":${toJson(request.id)}`;
+  if (attributes.size === 0) return `${id}}`;
+  const others = Object.fromEntries(Array.from(attributes).filter(([name]) => name !== "request_id"));
+  const json = JSON.stringify(others);
+  return json === "{}" ? `${id}}` : `${id},${json.slice(1)}`;
+}
+
+/**
+ * What a plugin changed of the context that it gives back. A key that it leaves out stays; null takes it away; what is
+ * not text is kept as JSON.
+ */
+export function contextChanges(context: unknown, answer: GuestAnswer<unknown>): AttributeChanges | undefined {
+  if (context === undefined || context === null) return undefined;
+  if (!isJsonObject(context)) throw answer.fault('has a "context" that is not an object');
+  const changes: Record<string, string | null> = Object.create(null);
+  let some = false;
+  for (const [name, value] of Object.entries(context)) {
+    if (RESERVED.has(name) || name.startsWith(RESERVED_PREFIX)) continue;
+    const text = value === null || typeof value === "string" ? value : JSON.stringify(value);
+    if (text === (answer.attributes.get(name) ?? null)) continue;
+    changes[name] = text;
+    some = true;
+  }
+  return some ? changes : undefined;
+}
+
+/** An answer's object. */
+export function readEnvelope(answer: GuestAnswer<unknown>): Readonly<Record<string, unknown>> {
+  const { value } = answer.json();
+  if (value === null) return {};
+  if (!isJsonObject(value)) throw answer.fault("is not a JSON object");
+  return value;
+}
+
+/** An object that says something: null, absent and `{}` are the same, "unchanged" or "none". */
+export function present(value: unknown, name: string, answer: GuestAnswer<unknown>): Readonly<Record<string, unknown>> | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (!isJsonObject(value)) throw answer.fault(`has a "${name}" that is not an object`);
+  return Object.keys(value).length === 0 ? undefined : value;
+}
+
+/** A flag, if it is given. */
+export function flag(value: unknown, name: string, answer: GuestAnswer<unknown>): boolean | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== "boolean") throw answer.fault(`has a "${name}" that is neither true nor false`);
+  return value;
+}
+
+/** Throws if a plugin says that it failed. */
+export function refuseError(value: unknown, name: string, answer: GuestAnswer<unknown>): void {
+  const text = errorText(value, name, answer);
+  if (text !== "") throw answer.failure(text);
+}
+
+/** What a plugin says of its failure; empty if it did not fail. */
+export function errorText(value: unknown, name: string, answer: GuestAnswer<unknown>): string {
+  if (value === undefined || value === null) return "";
+  if (typeof value !== "string") throw answer.fault(`has an "${name}" that is not text`);
+  return value;
+}
