@@ -45,6 +45,10 @@ const UNLOADABLE_CODES: ReadonlySet<ErrorCode> = new Set([
   "MORTISE_INSTANCE_CAP",
   "MORTISE_INSTANCE_FAILED",
   "MORTISE_WORKER_LIMIT",
+  "MORTISE_FILTER_INVALID",
+  "MORTISE_HOOK_MISSING",
+  "MORTISE_PLUGIN_EXISTS",
+  "MORTISE_AUDIT_UNREADABLE",
 ] satisfies ErrorCode[]);
 
 /** What to do about a failure, where the command line has an answer; what a failure says of itself may decide. */

@@ -5,9 +5,11 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
 
 import { type CallFlags, LOG_CHOICES, callCommand } from "./call-command.ts";
+import { defineConfig } from "./config-command.ts";
 import { EXIT, usageError } from "./failure.ts";
 import { inspectCommand } from "./inspect-command.ts";
 import { parseFolder, parseMemory, parsePair, parseRepeated, parseWholeNumber } from "./option-values.ts";
+import { definePlugin } from "./plugin-command.ts";
 import { ISOLATIONS } from "./plugin-flags.ts";
 import { type RunFlags, runCommand } from "./run-command.ts";
 
@@ -104,6 +106,8 @@ function defineProgram(done: (exitCode: number) => void): Command {
     .option("--json", "print one JSON object")
     .addHelpText("after", INSPECT_HELP)
     .action(async (file: string, flags: { readonly json?: boolean }) => done(await inspectCommand(file, flags)));
+  defineConfig(program, done);
+  definePlugin(program, done);
   return program;
 }
 

@@ -16,6 +16,7 @@ describe("mortise", () => {
     ["help-call.txt", "call", "--help"],
     ["help-run.txt", "run", "--help"],
     ["help-inspect.txt", "help", "inspect"],
+    ["help-plugin-import.txt", "plugin", "import", "--help"],
   ] as const) {
     it(`prints help for ${args.join(" ")} as the sample has it`, async () => {
       const result = await runCli(args);

@@ -1,0 +1,101 @@
+// Puts a configuration to work: opens what its plugins share, and loads them into a host.
+
+import { isMortiseError } from "../api/errors.ts";
+import type { Store } from "../api/store.ts";
+import type { UntypedHook } from "../hooks/definition.ts";
+import type { Plugin } from "../host/plugin.ts";
+import { type Services, createServices } from "../services/create-services.ts";
+import { createMemoryStore } from "../services/store/memory-store.ts";
+import type { Config, PluginConfig } from "./config.ts";
+import { type LoadOptions, toPluginOptions } from "./plugin-options.ts";
+import { type SecretSources, resolveSecrets, resolveStoreUrl } from "./resolve-secrets.ts";
+
+/** Services of a configuration, with the store and databases that it names. */
+export interface ConfiguredServices extends Services {
+  /** Ends queries, and closes the store as well. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the store and the databases of a configuration, and makes the services.
+ *
+ * @throws MortiseError MORTISE_STORE_UNAVAILABLE if the store cannot be reached, MORTISE_SECRET_MISSING
+ */
+export async function openServices(config: Config, sources: SecretSources): Promise<ConfiguredServices> {
+  const store = await openStore(config, sources);
+  try {
+    const services = createServices({ ...config.services, databases: config.databases, store });
+    const close = async (): Promise<void> => {
+      await services.close();
+      await store.close();
+    };
+    return { ...services, close, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function openStore(config: Config, sources: SecretSources): Promise<Store> {
+  const { store } = config;
+  if (store.kind === "memory") {
+    const { kind: _kind, ...options } = store;
+    return createMemoryStore(options);
+  }
+  // What a server does not use it need not load.
+  if (store.kind === "sqlite") {
+    const { kind: _kind, ...options } = store;
+    const { createSqliteStore } = await import("../services/store/sqlite-store.ts");
+    return createSqliteStore(options);
+  }
+  const { kind: _kind, url: _secret, ...options } = store;
+  const { createRedisStore } = await import("../services/store/redis-store.ts");
+  const url = await resolveStoreUrl(config, sources);
+  return createRedisStore({ ...options, ...(url === undefined ? {} : { url }) });
+}
+
+/** A host that plugins are loaded into; `createHost` gives one. */
+export interface PluginTarget {
+  readonly plugins: {
+    load(source: string, options: LoadOptions): Promise<Plugin>;
+    unload(name: string): Promise<void>;
+  };
+}
+
+/**
+ * Loads the enabled plugins of a configuration into a host, in their order. Secrets are read for each plugin when its turn
+ * comes. If one cannot be loaded, those before it are unloaded again.
+ *
+ * @throws MortiseError why a plugin cannot be loaded, or MORTISE_SECRET_MISSING
+ */
+export async function loadConfigured(host: PluginTarget, config: Config, sources: SecretSources): Promise<Plugin[]> {
+  const loaded: Plugin[] = [];
+  try {
+    for (const plugin of inOrder(config.plugins)) {
+      const { source, options } = toPluginOptions(plugin, await resolveSecrets(plugin, sources), config.native);
+      loaded.push(await host.plugins.load(source, options));
+    }
+    return loaded;
+  } catch (error) {
+    for (const { name } of loaded.toReversed()) {
+      // Why the loading failed is what its caller has to hear.
+      await host.plugins.unload(name).catch((after: unknown) => {
+        if (!isMortiseError(after)) throw after;
+      });
+    }
+    throw error;
+  }
+}
+
+function inOrder(plugins: readonly PluginConfig[]): PluginConfig[] {
+  return plugins.filter(({ enabled }) => enabled).toSorted((a, b) => a.order - b.order || (a.name < b.name ? -1 : 1));
+}
+
+/** Hook definitions with what the operator says of them in `[hooks.NAME]`: failure policies and times. */
+export function withConfiguredHooks<D extends Readonly<Record<string, UntypedHook>>>(definitions: D, { hooks }: Pick<Config, "hooks">): D {
+  const changed = Object.entries(definitions).map(([name, definition]) => {
+    const { onFailure, timeoutMs } = (Object.hasOwn(hooks, name) ? hooks[name] : undefined) ?? {};
+    return [name, { ...definition, ...(onFailure === undefined ? {} : { onFailure }), ...(timeoutMs === undefined ? {} : { timeoutMs }) }];
+  });
+  return Object.fromEntries(changed) as D;
+}

@@ -1,0 +1,161 @@
+// One plugin of a configuration: what its table means, once its keys and kinds are right.
+
+import { resolve } from "node:path";
+
+import { isMortiseError } from "../api/errors.ts";
+import type { Limits } from "../api/limits.ts";
+import type { PathGrant, Permissions } from "../api/permissions.ts";
+import { type Origin, type Place, quoted } from "../manifest/place.ts";
+import { readHostRules } from "../services/http/host-rules.ts";
+import { type Ceilings, cappedLimits, limitsBeyond, permissionsBeyond } from "./ceilings.ts";
+import type { ConfigHttp, ConfigWasi, Isolation, LogLevel, OnFailure, PluginConfig } from "./config.ts";
+import { readValue, tableOf, textOrSecret } from "./config-values.ts";
+import { FOLDER_BYTES, HTTP_KEYS, LIMIT_KEYS, POOL_KEYS, QUOTA_KEYS, WASI_KEYS, numbersOf, scaled } from "./number-keys.ts";
+import type { Finding } from "./problems.ts";
+import type { RawPermissions, RawPlugin } from "./schema.ts";
+
+/** What a plugin's table is read with. */
+export interface PluginScope {
+  readonly origin: Origin;
+  /** Folder that relative paths start from. */
+  readonly folder: string;
+  readonly defaults: PluginDefaults;
+  readonly ceilings: Ceilings;
+  readonly report: (finding: Finding) => void;
+}
+
+/** What holds for plugins that say nothing of their own. */
+export interface PluginDefaults {
+  readonly isolation: Isolation;
+  readonly onFailure: OnFailure | undefined;
+  readonly logLevel: LogLevel;
+  readonly limits: Limits;
+}
+
+/** Reads a plugin whose shape is right; what is wrong besides goes to `report`. */
+export function readPlugin(raw: RawPlugin, place: Place, scope: PluginScope): PluginConfig {
+  const { origin, folder, defaults, ceilings, report } = scope;
+  const own = numbersOf(LIMIT_KEYS, raw.limits) as Limits;
+  const limits = mergedLimits(defaults.limits, own);
+  const permissions = readPermissions(raw.permissions, [...place, "permissions"], folder, report);
+  const beyond = [
+    ...limitsBeyond(own, ceilings.limits, [...place, "limits"]),
+    ...permissionsBeyond(permissions, ceilings.permissions, [...place, "permissions"]),
+  ];
+  for (const finding of beyond) report(finding);
+  const pool = numbersOf(POOL_KEYS, raw.pool);
+  if ((pool.maxInstances ?? 1) > 1 && raw.stateless !== true)
+    report({
+      place: [...place, "pool", "max_instances"],
+      reason: `is ${pool.maxInstances}, but only a plugin with stateless = true may have more than one`,
+    });
+  return Object.freeze({
+    name: raw.name,
+    source: resolveSource(raw.source, folder),
+    digest: raw.digest,
+    abi: raw.abi,
+    enabled: raw.enabled ?? true,
+    order: raw.order ?? 0,
+    onFailure: raw.on_failure ?? defaults.onFailure,
+    isolation: raw.isolation ?? defaults.isolation,
+    stateless: raw.stateless ?? false,
+    logLevel: raw.log_level ?? defaults.logLevel,
+    config: tableOf(Object.entries(raw.config ?? {}).map(([key, value]) => [key, readValue(value, [...place, "config", key], folder, report)])),
+    limits: cappedLimits(limits, ceilings.limits),
+    permissions,
+    pool,
+    http: readHttp(raw.http, folder),
+    wasi: readWasi(raw.wasi, folder),
+    filters: raw.filters ?? {},
+    requires: raw.requires ?? [],
+    quotas: numbersOf(QUOTA_KEYS, raw.quotas),
+    origin,
+    place,
+  });
+}
+
+/** A time of the plugin's own holds for its initialisation, too, before one that is a default. */
+function mergedLimits(defaults: Limits, own: Limits): Limits {
+  const { initTimeoutMs: _initial, ...others } = defaults;
+  return own.timeoutMs !== undefined && own.initTimeoutMs === undefined ? { ...others, ...own } : { ...defaults, ...own };
+}
+
+/** A path from the folder of the configuration; what has a scheme is left as it is. */
+function resolveSource(source: string, folder: string): string {
+  return /^[a-z][a-z0-9+.-]+:/i.test(source) ? source : resolve(folder, source);
+}
+
+/** Permissions as the host takes them, with absolute paths. */
+export function readPermissions(raw: RawPermissions = {}, place: Place, folder: string, report: (finding: Finding) => void): Permissions {
+  const { paths, databases, attributes, ...others } = raw;
+  for (const [index, host] of (raw.hosts ?? []).entries()) {
+    const fault = hostFault(host);
+    if (fault !== undefined) report({ place: [...place, "hosts", index], reason: fault });
+  }
+  return {
+    ...(others as Permissions),
+    ...(paths === undefined ? {} : { paths: readPaths(paths, [...place, "paths"], folder, report) }),
+    ...(databases === undefined ? {} : { databases: tableOf(Object.entries(databases)) }),
+    ...(attributes === undefined ? {} : { attributes: { ...attributes } as NonNullable<Permissions["attributes"]> }),
+  };
+}
+
+function hostFault(host: string): string | undefined {
+  try {
+    readHostRules([host], "hosts");
+    return undefined;
+  } catch (error) {
+    if (!isMortiseError(error)) throw error;
+    const { found, wanted } = error.details;
+    return `is ${String(found)} but must be ${String(wanted)}`;
+  }
+}
+
+function readPaths(
+  paths: NonNullable<RawPermissions["paths"]>,
+  place: Place,
+  folder: string,
+  report: (finding: Finding) => void,
+): Readonly<Record<string, PathGrant>> {
+  const guests = new Map<string, string>();
+  return tableOf<PathGrant>(
+    Object.entries(paths).map(([host, grant]) => {
+      const guest = typeof grant === "string" ? grant : grant.guest;
+      const other = guests.get(guest);
+      if (other !== undefined)
+        report({ place: [...place, host], reason: `gives the plugin's path ${quoted(guest)} a second meaning, after ${quoted(other)}` });
+      guests.set(guest, host);
+      const readOnly = host.startsWith("ro:");
+      const path = `${readOnly ? "ro:" : ""}${resolve(folder, readOnly ? host.slice("ro:".length) : host)}`;
+      if (typeof grant === "string") return [path, grant] as const;
+      const { access, max_mb: maxMb } = grant;
+      const granted: PathGrant = {
+        guest,
+        ...(access === undefined ? {} : { access }),
+        ...(maxMb === undefined ? {} : { maxBytes: scaled(FOLDER_BYTES, maxMb) }),
+      };
+      return [path, granted] as const;
+    }),
+  );
+}
+
+function readHttp(raw: RawPlugin["http"] = {}, folder: string): ConfigHttp {
+  const { allow_http: allowHttp, response_headers: responseHeaders, ca } = raw;
+  return {
+    ...numbersOf(HTTP_KEYS, raw),
+    ...(allowHttp === undefined ? {} : { allowHttp }),
+    ...(responseHeaders === undefined ? {} : { responseHeaders }),
+    ...(ca === undefined ? {} : { ca: ca.map((each) => textOrSecret(each, folder)) }),
+  };
+}
+
+function readWasi(raw: RawPlugin["wasi"] = {}, folder: string): ConfigWasi {
+  const { args, env, clock, files } = raw;
+  return {
+    ...numbersOf(WASI_KEYS, raw),
+    ...(args === undefined ? {} : { args }),
+    ...(env === undefined ? {} : { env: tableOf(Object.entries(env).map(([name, value]) => [name, textOrSecret(value, folder)])) }),
+    ...(clock === undefined ? {} : { clock }),
+    ...(files === undefined ? {} : { files }),
+  };
+}
