@@ -170,7 +170,17 @@ describe("docs/cli.md", () => {
   const page = readPage("docs/cli.md");
 
   it("names every option that --help prints, and no other", async () => {
-    const pages = await Promise.all([["--help"], ["call", "--help"], ["run", "--help"], ["inspect", "--help"]].map((args) => runCli(args)));
+    const pages = await Promise.all(
+      [
+        ["--help"],
+        ["call", "--help"],
+        ["run", "--help"],
+        ["inspect", "--help"],
+        ["plugin", "import", "--help"],
+        ["config", "check", "--help"],
+        ["config", "show", "--help"],
+      ].map((args) => runCli(args)),
+    );
     const printed = pages.flatMap(({ stdout }) => [...stdout.matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map(([, option = ""]) => option));
     const named = [...prose(page).matchAll(/(--[a-z][a-z-]*)/g)].map(([option]) => option);
     assert.ok(printed.length > 10);
