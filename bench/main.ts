@@ -9,12 +9,13 @@ import { CALL, ECHO, SCAN } from "./row-call.ts";
 import { ABI } from "./row-abi.ts";
 import { ASYNC } from "./row-async.ts";
 import { DEADLINE } from "./row-deadline.ts";
+import { HOOKS_ROW } from "./row-hooks.ts";
 import { IDLE } from "./row-idle.ts";
 import { LOAD } from "./row-load.ts";
 import { METERING } from "./row-metering.ts";
 import { SERVICE } from "./row-services.ts";
 
-const ROWS: readonly Row[] = [CALL, ECHO, SCAN, ASYNC, ABI, SERVICE, METERING, LOAD, IDLE, DEADLINE];
+const ROWS: readonly Row[] = [CALL, ECHO, SCAN, ASYNC, ABI, HOOKS_ROW, SERVICE, METERING, LOAD, IDLE, DEADLINE];
 const PAGE = new URL("../docs/benchmarks.md", import.meta.url);
 const RESULTS_MARK = "<!-- results: written by `npm run bench -- --write` -->";
 

@@ -1,15 +1,53 @@
-// Door `mortise`: load plugins and call them.
+// Door `mortise`: load plugins and call them, or give an application hooks that plugins take part in.
 
+// errors and results
 export { ERRORS, type ErrorCode, type ErrorDetails, type ErrorEntry, MortiseError, isMortiseError, printable } from "./api/errors.ts";
 export type { Limits } from "./api/limits.ts";
 export { PluginOutput } from "./api/output.ts";
-export type { AbiName, CallContext, HostFunction, HostFunctions, HostValue, LogLevel, Logger } from "./abi/guest.ts";
+// plugins
+export type { AbiName, CallContext, HostFunction, HostFunctions, HostValue } from "./abi/guest.ts";
+export type { LogLevel, Logger } from "./api/guest-log.ts";
+export type { PathGrant, Permissions } from "./api/permissions.ts";
 export { instanceCount, setInstanceCap } from "./host/instance-cap.ts";
-export type { HttpSettings, Permissions, PluginOptions } from "./host/options.ts";
-export type { CallOptions, CloseOptions, Isolation, Plugin, PluginInput, PluginStats } from "./host/plugin.ts";
+export type { ConfigValue, HttpSettings, PluginOptions } from "./host/options.ts";
+export type { CallOptions, CloseOptions, Declared, Isolation, Plugin, PluginInput, PluginStats } from "./host/plugin.ts";
 export type { PoolOptions, PoolStats } from "./host/pool.ts";
 export { type IsolationLimits, configureIsolation } from "./isolation/places.ts";
 export { loadPlugin } from "./loader/load-plugin.ts";
 export type { Manifest, ManifestMemory, ManifestModule, ManifestSource as PluginSource } from "./manifest/manifest.ts";
-export type { PathGrant, WasiClock, WasiOptions } from "./wasi/options.ts";
+export type { WasiClock, WasiOptions } from "./wasi/options.ts";
 export type { LiveInput } from "./wasi/streams.ts";
+// hooks
+export { RequestContext, type RequestOptions, isRequestContext } from "./api/request.ts";
+export type { Check, StandardSchema } from "./hooks/check.ts";
+export type { AttributeChanges, ChainDecision, Decision, FirstDecision, Rejection } from "./hooks/decision.ts";
+export { type FailurePolicy, type HookDefinitions, hook } from "./hooks/definition.ts";
+export type { HookFailure } from "./hooks/failure.ts";
+export type { Filter, FilterTests, FilterValue } from "./hooks/filters.ts";
+export type { AllFunction, BracketFunction, ChainFunction, FirstFunction, HookFunctions, HookRunOptions } from "./hooks/host-hooks.ts";
+export { standardHooks } from "./hooks/standard/standard-hooks.ts";
+export type {
+  HttpRequest,
+  HttpResponse,
+  JsonObject,
+  LlmError,
+  LlmRequest,
+  LlmResult,
+  StreamChunk as HttpStreamChunk,
+} from "./hooks/standard/bifrost-types.ts";
+export type * from "./hooks/standard/helios-types.ts";
+export { type Host, type HostOptions, createHost } from "./manager/create-host.ts";
+export type { HostPlugin, HostPlugins, LoadOptions } from "./manager/host-plugins.ts";
+// services
+export type { PluginQuotas, ServiceCall, ServiceFunction, ServiceProvider, ServiceTable } from "./api/services.ts";
+export type { Store, StoreQuota, StoreUsage, WriteOptions } from "./api/store.ts";
+export { type Services, type ServicesOptions, createServices } from "./services/create-services.ts";
+export type { Database, DatabaseLimits } from "./services/databases.ts";
+export { writePrometheus } from "./services/prometheus.ts";
+export { type MemoryStoreOptions, createMemoryStore } from "./services/store/memory-store.ts";
+export { type RedisStoreOptions, createRedisStore } from "./services/store/redis-store.ts";
+export { type SqliteStoreOptions, createSqliteStore } from "./services/store/sqlite-store.ts";
+// options of Query
+export { resolveQueryOptions } from "./config/query-options.ts";
+// providers of language models
+export * from "./providers/index.ts";
