@@ -85,7 +85,7 @@ async function native(input: string): Promise<{ readonly mortise: Contender; rea
     .update(await readFile(path))
     .digest("hex");
   const plugin = await loadPlugin(path, { native: [{ path, digest }] });
-  const { run } = (await import(pathToFileURL(path).href)) as { run: (bytes: Uint8Array) => Uint8Array };
+  const loaded = (await import(pathToFileURL(path).href)) as { run: (bytes: Uint8Array) => Uint8Array };
   const encoder = new TextEncoder();
   return {
     mortise: ours("native", plugin, input, async () => {
@@ -95,7 +95,7 @@ async function native(input: string): Promise<{ readonly mortise: Contender; rea
     plain: {
       name: "by hand",
       run: (times) => {
-        for (let left = times; left > 0; left--) run(encoder.encode(input)).slice();
+        for (let left = times; left > 0; left--) loaded.run(encoder.encode(input)).slice();
       },
       close: async () => {},
     },

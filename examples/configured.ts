@@ -19,6 +19,6 @@ for (const text of ["See you at noon", "The password is swordfish"]) {
   try {
     console.log("passed:", (await host.hooks.check({ author: "Ada", text })).text);
   } catch (error) {
-    if (isMortiseError(error)) console.log(`${error.code}: ${error.details["reason"]}`);
+    if (isMortiseError(error)) console.log(`${error.code}: ${error.message}`);
   }
 }

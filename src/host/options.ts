@@ -6,7 +6,7 @@ import { now } from "../wasm/meter.ts";
 import { type Limits, type ResolvedLimits, invalidOption, resolveLimits } from "../api/limits.ts";
 import { type AbiName, type HostFunctions, LOG_LEVELS, type LogLevel, type Logger } from "../abi/guest.ts";
 import type { Permissions } from "../api/permissions.ts";
-import type { PluginQuotas, ServiceProvider } from "../api/services.ts";
+import type { PluginCallProvider, PluginQuotas, ServiceProvider } from "../api/services.ts";
 import type { WasmAbi } from "../wasm/detect.ts";
 import type { WasiOptions } from "../wasi/options.ts";
 import type { Isolation } from "./plugin.ts";
@@ -47,6 +47,8 @@ export type ConfigValue = string | number | boolean | null | readonly ConfigValu
 export interface PluginOptions {
   /** Name in errors, logs and statistics. @default the file's name without `.wasm` */
   readonly name?: string;
+  /** Name of this version in what is published of it. @default what the plugin declares, else "1" */
+  readonly version?: string;
   /** Interface that the plugin speaks. @default detected */
   readonly abi?: AbiName | undefined;
   /**
@@ -77,6 +79,8 @@ export interface PluginOptions {
    * @default services of the plugin's own, kept in memory as long as it is loaded
    */
   readonly services?: ServiceProvider;
+  /** Lets the plugin call other plugins, as `permissions.call` says; `createHost` gives it to all that it loads. @default none */
+  readonly calls?: PluginCallProvider;
   /** Functions that the plugin may import, by module and name. @default none */
   readonly hostFunctions?: HostFunctions;
   /** Receives the plugin's log lines. @default none */
@@ -115,6 +119,7 @@ export interface ResolvedOptions {
 
 const KNOWN: Record<keyof PluginOptions, true> = {
   name: true,
+  version: true,
   abi: true,
   native: true,
   limits: true,
@@ -123,6 +128,7 @@ const KNOWN: Record<keyof PluginOptions, true> = {
   quotas: true,
   digest: true,
   services: true,
+  calls: true,
   hostFunctions: true,
   logger: true,
   logLevel: true,
@@ -223,6 +229,7 @@ const PERMISSIONS: Record<keyof Permissions, true> = {
   clock: true,
   crypto: true,
   databases: true,
+  call: true,
   attributes: true,
 };
 
@@ -243,7 +250,9 @@ export function checkOptions(options: PluginOptions): void {
   }
   if (options.services !== undefined && typeof (options.services as Partial<ServiceProvider> | null)?.forPlugin !== "function")
     throw invalidOption("services", kindOf(options.services), "what createServices gives");
-  const { secrets, quotas, digest } = options;
+  const { secrets, quotas, digest, version } = options;
+  if (version !== undefined && (typeof version !== "string" || version === ""))
+    throw invalidOption("version", version === "" ? "empty" : kindOf(version), "text");
   if (secrets !== undefined && !(Array.isArray(secrets) && secrets.every((secret) => typeof secret === "string")))
     throw invalidOption("secrets", kindOf(secrets), "a list of texts");
   if (quotas !== undefined && !isRecord(quotas)) throw invalidOption("quotas", kindOf(quotas), "an object");
@@ -269,12 +278,14 @@ function checkNative(native: unknown): void {
   if (!Array.isArray(native) || !native.every(fits)) throw invalidOption("native", kindOf(native), "a list of { path, digest }");
 }
 
-const ACCESS: readonly unknown[] = ["read", "read-write"];
+const ACCESS: ReadonlySet<unknown> = new Set(["read", "read-write"]);
+/** A plugin and, after the last colon, one of its functions or all of them. */
+const CALL_GRANT = /^.+:[^:]+$/s;
 
 function checkPermissions(permissions: Permissions): void {
   for (const key of Object.keys(permissions))
     if (!Object.hasOwn(PERMISSIONS, key)) throw invalidOption(`permissions.${key}`, "unknown", `one of ${Object.keys(PERMISSIONS).join(", ")}`);
-  const { databases, attributes } = permissions;
+  const { databases, attributes, call } = permissions;
   for (const key of ["kv", "cache"] as const) checkAccess(`permissions.${key}`, permissions[key]);
   for (const key of ["metrics", "clock", "crypto"] as const) {
     const value: unknown = permissions[key];
@@ -286,6 +297,8 @@ function checkPermissions(permissions: Permissions): void {
   ] as const) {
     if (value !== undefined && !isRecord(value)) throw invalidOption(`permissions.${key}`, kindOf(value), "an object");
   }
+  if (call !== undefined && !(Array.isArray(call) && call.every((entry) => typeof entry === "string" && CALL_GRANT.test(entry))))
+    throw invalidOption("permissions.call", kindOf(call), `a list of "plugin:function" or "plugin:*"`);
   for (const [name, access] of Object.entries(databases ?? {})) checkAccess(`permissions.databases.${name}`, access);
   for (const [name, patterns] of Object.entries(attributes ?? {})) {
     const option = `permissions.attributes.${name}`;
@@ -296,7 +309,7 @@ function checkPermissions(permissions: Permissions): void {
 }
 
 function checkAccess(option: string, access: unknown): void {
-  if (access !== undefined && !ACCESS.includes(access)) throw invalidOption(option, printable(access), `"read" or "read-write"`);
+  if (access !== undefined && !ACCESS.has(access)) throw invalidOption(option, printable(access), `"read" or "read-write"`);
 }
 
 function isRecord(value: unknown): value is object {

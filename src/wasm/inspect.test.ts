@@ -153,9 +153,9 @@ describe("inspect", () => {
     [EXTISM + plain("name", "chat", "embed"), "extism", [], [{ name: "querymt", missing: ['"init_logging"', '"config_schema"', '"from_config"'] }]],
     [EXTISM + MEMORY + allocator("malloc") + GET_NAME + hook("pre_hook"), "extism", [], []],
   ];
-  for (const [text, name, functions, nearly] of INTERFACES) {
-    it(`tells ${name} by ${text.replace(/\s+/g, " ").slice(0, 90)}…`, async () => {
-      const found = inspect(await assemble(`(module ${text})`)).interface;
+  for (const [source, name, functions, nearly] of INTERFACES) {
+    it(`tells ${name} by ${source.replace(/\s+/g, " ").slice(0, 90)}…`, async () => {
+      const found = inspect(await assemble(`(module ${source})`)).interface;
       assert.deepEqual({ name: found.name, functions: found.functions, nearly: found.nearly }, { name, functions, nearly });
     });
   }

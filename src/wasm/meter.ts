@@ -516,6 +516,11 @@ export class Meter implements Expiring {
     return this.#granted - left;
   }
 
+  /** Units that may still be used; infinite without a limit. */
+  get fuelLeft(): number {
+    return this.#fuel === Number.POSITIVE_INFINITY ? this.#fuel : Math.max(this.#fuel - this.fuelUsed, 0);
+  }
+
   /** Units charged, from the main instance's budget as an injected entry function has reported it. */
   fuelUsedOf(budget: number): number {
     return this.#ports === undefined ? this.#granted - budget : this.fuelUsed;

@@ -27,7 +27,7 @@ export const BIFROST: Dialect = {
   provided: {
     // What AssemblyScript's own library imports.
     env: {
-      abort: sync(["i32", "i32", "i32", "i32"], [], (context, message: number, file: number, line: number, column: number) => {
+      abort: sync(["i32", "i32", "i32", "i32"], [], (context, message = 0, file = 0, line = 0, column = 0) => {
         const where = file === 0 ? "" : ` (${assemblyScriptText(context, file)}:${line >>> 0}:${column >>> 0})`;
         const reason = `${message === 0 ? "it aborted" : assemblyScriptText(context, message)}${where}`;
         throw new MortiseError("MORTISE_GUEST_ERROR", { plugin: context.plugin, function: context.function, reason });
@@ -45,12 +45,12 @@ export const BIFROST: Dialect = {
   },
 };
 
-function sync<Values extends readonly number[]>(
+function sync(
   params: ProvidedFunction["params"],
   results: ProvidedFunction["results"],
-  run: (context: CallContext, ...values: Values) => number | undefined,
+  run: (context: CallContext, ...values: number[]) => number | undefined,
 ): ProvidedFunction {
-  return { params, results, waits: false, run: run as unknown as ProvidedFunction["run"] };
+  return { params, results, waits: false, run: run as ProvidedFunction["run"] };
 }
 
 /** A string of AssemblyScript: UTF-16, with its length in bytes in the four bytes in front of it. */
