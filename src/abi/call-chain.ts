@@ -1,10 +1,12 @@
-// Who called whom: plugins whose host functions call plugins. A call that would wait for an instance that its own caller
-// holds would wait until its deadline; it is refused instead.
+// Who called whom: plugins whose host functions call plugins, and plugins that call each other. A call that would wait for
+// an instance that its own caller holds would wait until its deadline; it is refused instead.
 //
 // The synchronous part of a host function is found through a variable, which costs next to nothing; what an `async`
 // function does later, through an asynchronous context.
 
 import { AsyncLocalStorage } from "node:async_hooks";
+
+import type { Caller } from "../api/caller.ts";
 
 /** A host function that runs for a plugin. */
 export interface HostCallRecord {
@@ -62,4 +64,58 @@ export function waitsForItself(owner: object, refuse: () => void): boolean {
     (record.nested ??= []).push(refuse);
   }
   return false;
+}
+
+/** A call of a plugin by a plugin that waits for an instance. */
+export interface NestedWait {
+  /** Plugins of which it and those that it was made by hold an instance each. */
+  readonly holds: ReadonlySet<object>;
+  /** The plugin that it waits for, and the instances that there are of it. */
+  readonly target: object;
+  readonly instances: number;
+}
+
+const waits = new Set<NestedWait>();
+/** How many of {@link waits} hold an instance of a plugin. */
+const holders = new Map<object, number>();
+
+/**
+ * Notes that a call made for `caller` has to wait for one of so many instances of `target`. Undefined, and nothing is noted,
+ * if it would wait for ever: every one of them is held by calls that wait in turn, directly or through others, for what
+ * this one holds.
+ */
+export function beginWait(caller: Caller, target: object, instances: number): NestedWait | undefined {
+  const holds = new Set<object>();
+  for (let at: Caller | undefined = caller; at !== undefined; at = at.caller) holds.add(at.owner);
+  const wait: NestedWait = { holds, target, instances };
+  if (count(target) + Number(holds.has(target)) >= instances && isStuck(wait)) return undefined;
+  waits.add(wait);
+  for (const owner of holds) holders.set(owner, count(owner) + 1);
+  return wait;
+}
+
+/** The call waits no longer. */
+export function endWait(wait: NestedWait | undefined): void {
+  if (wait === undefined || !waits.delete(wait)) return;
+  for (const owner of wait.holds) {
+    const left = count(owner) - 1;
+    if (left > 0) holders.set(owner, left);
+    else holders.delete(owner);
+  }
+}
+
+function count(owner: object): number {
+  return holders.get(owner) ?? 0;
+}
+
+/** Takes away, one after the other, who can come to an end; whether the call is among those that are left. */
+function isStuck(wait: NestedWait): boolean {
+  const stuck = new Set([...waits, wait]);
+  for (let before = -1; stuck.size !== before;) {
+    before = stuck.size;
+    const held = new Map<object, number>();
+    for (const { holds } of stuck) for (const owner of holds) held.set(owner, (held.get(owner) ?? 0) + 1);
+    for (const each of stuck) if ((held.get(each.target) ?? 0) < each.instances) stuck.delete(each);
+  }
+  return stuck.has(wait);
 }

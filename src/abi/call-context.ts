@@ -1,30 +1,50 @@
 // What a host function gets to work with: blocks and variables of the plugin, for the length of one call.
 
+import type { Caller } from "../api/caller.ts";
 import { MortiseError, isMortiseError } from "../api/errors.ts";
 import type { CallContext, LogLevel } from "./guest.ts";
 
 /** Access to one instance, as a call context hands it on. */
-export interface CallAccess extends Omit<CallContext, "context" | "signal" | "timeLeftMs"> {
+export interface CallAccess extends Omit<CallContext, "context" | "signal" | "timeLeftMs" | "fuelLeft"> {
+  /** What all instances of the plugin share. */
+  readonly owner: object;
   signal(): AbortSignal;
   timeLeftMs(): number;
+  fuelLeft(): number;
 }
 
+/** Where a call comes from; undefined for what is not called, such as an initialiser. */
+export interface CallOrigin {
+  /** The call of another plugin that it is made for. */
+  readonly caller: Caller | undefined;
+}
+
+/** Most cost units that are taken at once. */
+const MAX_UNITS = Number.MAX_SAFE_INTEGER;
+
 /** The context of one call; of no use once the call is over. */
-export class HostCallContext implements CallContext {
+export class HostCallContext implements CallContext, Caller {
   readonly plugin: string;
   readonly context: unknown;
   readonly logLevel: LogLevel;
   readonly function: string;
+  readonly owner: object;
+  readonly caller: Caller | undefined;
+  /** False while an instance is initialised, which calls no other plugin. */
+  readonly isCall: boolean;
   /** Errors that came out of this context, as opposed to those of the host function's own work. */
   #own: WeakSet<object> | undefined;
   #access: CallAccess | undefined;
 
-  constructor(access: CallAccess, context: unknown) {
+  constructor(access: CallAccess, context: unknown, origin?: CallOrigin) {
     this.plugin = access.plugin;
     this.function = access.function;
     this.#access = access;
     this.logLevel = access.logLevel;
     this.context = context;
+    this.owner = access.owner;
+    this.caller = origin?.caller;
+    this.isCall = origin !== undefined;
   }
 
   read(address: bigint | number, length?: number): Uint8Array<ArrayBuffer> {
@@ -53,6 +73,14 @@ export class HostCallContext implements CallContext {
 
   get signal(): AbortSignal {
     return this.#use((access) => access.signal());
+  }
+
+  get fuelLeft(): number {
+    return this.#use((access) => access.fuelLeft());
+  }
+
+  charge(units: number): void {
+    if (units > 0) this.#access?.charge(Math.min(Math.ceil(units), MAX_UNITS));
   }
 
   alloc(size: number): bigint {

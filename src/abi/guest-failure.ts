@@ -20,6 +20,8 @@ export interface FailureContext {
   readonly function: string;
   readonly limits: ResolvedLimits;
   readonly timeoutMs: number;
+  /** Cost units that the call had. */
+  readonly fuel: number;
   readonly modules: readonly CompiledModule[];
   readonly meter: Meter;
   /** Error that a host function left. */
@@ -44,7 +46,7 @@ export function explainFailure(error: unknown, context: FailureContext): Mortise
   const stopped = meter.stopped;
   if (stopped === "host" && context.hostFailure !== undefined) return hostFailure(context.hostFailure, who);
   if (stopped !== undefined && stopped !== "host") {
-    const limit = { fuel: limits.fuel, timeout: context.timeoutMs, memory: limits.memoryBytes, table: limits.tableEntries, stack: 0 }[stopped];
+    const limit = { fuel: context.fuel, timeout: context.timeoutMs, memory: limits.memoryBytes, table: limits.tableEntries, stack: 0 }[stopped];
     return new MortiseError(STOP_CODES[stopped], { ...who, limit, trace: guestTrace(error, context.modules) });
   }
   if (isStackOverflow(error)) return new MortiseError("MORTISE_STACK_OVERFLOW", { ...who, trace: guestTrace(error, context.modules) });

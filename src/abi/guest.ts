@@ -1,5 +1,6 @@
 // What every plugin interface provides to the host, and what the host provides to it.
 
+import type { Caller } from "../api/caller.ts";
 import type { MortiseError } from "../api/errors.ts";
 import { LOG_LEVELS, type LogLevel, type Logger } from "../api/guest-log.ts";
 import type { HttpCall, HttpResponse } from "../api/http.ts";
@@ -58,6 +59,10 @@ export interface CallContext {
   readonly context: unknown;
   /** Aborted when the call is over or was stopped: what still works for it can end. */
   readonly signal: AbortSignal;
+  /** Cost units that the call may still use; infinite without a limit. */
+  readonly fuelLeft: number;
+  /** Takes cost units from those of the call, for work that is done for it; it ends with MORTISE_FUEL if it has fewer. */
+  charge(units: number): void;
   /** Least severe level of the plugin's logs that anybody sees. */
   readonly logLevel: LogLevel;
   /**
@@ -172,24 +177,29 @@ export interface ModuleLink {
   readonly stub: number | undefined;
 }
 
+/** One call, as an instance takes it. */
+export interface GuestCall {
+  readonly input: string | Uint8Array | undefined;
+  /** Handed to host functions; it never leaves this thread. */
+  readonly context: unknown;
+  /** Milliseconds that are left to the call. */
+  readonly timeoutMs: number;
+  /** The deadline as the caller gave it, for messages. */
+  readonly statedMs: number;
+  /** Cost units that it may use, if that is less than limits.fuel. */
+  readonly fuel: number;
+  /** The call of another plugin that it is made for. */
+  readonly caller: Caller | undefined;
+}
+
 /** One instance, ready to be called. Any error it throws is a MortiseError. */
 export interface GuestInstance {
   /** True once the instance must not be used again. */
   readonly poisoned: boolean;
-  /**
-   * Calls an export and returns a copy of its output.
-   *
-   * @param statedMs the deadline as the caller gave it, for messages; `timeoutMs` is what is left of it
-   */
-  call(entry: GuestEntry, input: string | Uint8Array | undefined, context: unknown, timeoutMs: number, statedMs: number): PluginOutput;
+  /** Calls an export and returns a copy of its output. */
+  call(entry: GuestEntry, call: GuestCall): PluginOutput;
   /** {@link call}, during which the guest may be suspended: for promises of host functions, and after a slice of time. */
-  callSuspending(
-    entry: GuestEntry,
-    input: string | Uint8Array | undefined,
-    context: unknown,
-    timeoutMs: number,
-    statedMs: number,
-  ): Promise<PluginOutput>;
+  callSuspending(entry: GuestEntry, call: GuestCall): Promise<PluginOutput>;
   /** Ends the running call with an error: at once if it is suspended, else as soon as the guest gets control back. */
   stop(error: MortiseError): void;
   /** A memory, table or global that the main module exports by this name. */

@@ -7,7 +7,7 @@ import { type TypeDefinition, type ValueType, valueTypeName } from "../wasm/modu
 import { canSuspend } from "../wasm/host-functions.ts";
 import { type HostCallRecord, resumeHostCall, runHostCall, suspendHostCall } from "./call-chain.ts";
 import type { CallContext, HostFunction, HostValue, PluginState, ProvidedFunction, ProvidedFunctions } from "./guest.ts";
-import { HostCallContext } from "./call-context.ts";
+import { type CallOrigin, HostCallContext } from "./call-context.ts";
 import { isStackOverflow } from "./guest-failure.ts";
 
 /** A function as WebAssembly imports it. */
@@ -37,6 +37,7 @@ export class HostCalls {
   readonly #meter: Meter;
   readonly #access: (calls: HostCalls) => ConstructorParameters<typeof HostCallContext>[0];
   #callContext: HostCallContext | undefined;
+  #origin: CallOrigin | undefined;
   #controller: AbortController | undefined;
   /** The host function that the guest waits for. */
   #awaited: HostCallRecord | undefined;
@@ -54,10 +55,12 @@ export class HostCalls {
     this.#access = access;
   }
 
-  begin(fn: string, context: unknown): void {
+  /** @param origin undefined for what is not called */
+  begin(fn: string, context: unknown, origin: CallOrigin | undefined): void {
     this.failure = undefined;
     this.function = fn;
     this.context = context;
+    this.#origin = origin;
   }
 
   /** Takes the instance away from whoever kept the context, and ends what still works for the call. */
@@ -135,7 +138,7 @@ export class HostCalls {
       wanted,
       name,
       (...values) => {
-        const context = (this.#callContext ??= new HostCallContext(this.#access(this), this.context));
+        const context = (this.#callContext ??= new HostCallContext(this.#access(this), this.context, this.#origin));
         try {
           return runHostCall(this.#state, asynchronous && this.mayWait, (record) => {
             const result = call(context, ...values);

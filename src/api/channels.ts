@@ -75,6 +75,8 @@ export interface DecisionEvent {
   readonly action: "replace" | "answer" | "reject" | "continue";
   /** Why it rejected, in the plugin's words: safe to print, and cut at 300 characters. */
   readonly reason?: string;
+  /** Where an answer of `route` leads. */
+  readonly target?: string;
   /** Names of the members that `replace` changed, 16 at most. */
   readonly changed?: readonly string[];
   /** Names of the attributes that were set or removed. */

@@ -133,6 +133,10 @@ export const ERRORS = {
   MORTISE_METRIC_LIMIT: entry(507, `Dropped samples of metric "{name}" of plugin "{plugin}": {what} passes the {limit} that a plugin may have`),
   MORTISE_DATABASE_FAILED: entry(502, `Stopped ${WHO}: database "{database}" failed: {reason}`),
   MORTISE_NO_REQUEST: entry(500, `Stopped ${WHO}: {service} works on a request; pass a RequestContext as context of the call`),
+  // calls from plugin to plugin
+  MORTISE_PLUGIN_CALL_FAILED: entry(502, `Stopped ${WHO}: its call of function "{calledFunction}" of plugin "{called}" failed: {reason}`),
+  MORTISE_PLUGIN_CALL_REFUSED: entry(409, `Stopped ${WHO}: it cannot call function "{calledFunction}" of plugin "{called}": {reason}`),
+  MORTISE_PLUGIN_REGISTRATION: entry(502, `Stopped ${WHO}: it cannot {what}: {reason}`),
   // stores
   MORTISE_STORE_UNAVAILABLE: entry(503, "Cannot use the {store} store: {reason}"),
   MORTISE_STORE_QUOTA: entry(507, `Cannot write key "{key}" of namespace "{namespace}": {what} would hold {size} {unit}, but {limit} are allowed`),
@@ -144,6 +148,10 @@ export const ERRORS = {
   MORTISE_HOOK_INPUT: entry(400, `Cannot run hook "{hook}": its input is refused: {reason}`),
   MORTISE_UNKNOWN_PLUGIN: entry(404, `Cannot unload plugin "{plugin}": the host has none of that name{hint}`),
   MORTISE_HOST_CLOSED: entry(409, "Cannot {what}: the host is closed"),
+  // audit logs
+  MORTISE_AUDIT_UNREADABLE: entry(422, "Cannot read audit log {source}: {reason}"),
+  MORTISE_AUDIT_BROKEN: entry(409, "Cannot vouch for audit log {source}: {reason}"),
+  MORTISE_AUDIT_FAILED: entry(503, "Cannot write to audit log {sink}: {reason}"),
   // command line
   MORTISE_USAGE: entry(400, "{reason}"),
   MORTISE_INTERNAL: entry(500, "{reason}; this is a defect of Mortise, please report it"),

@@ -35,6 +35,8 @@ export interface Permissions {
   readonly crypto?: boolean;
   /** Databases by the names that the operator gives them. */
   readonly databases?: Readonly<Record<string, "read" | "read-write">>;
+  /** Functions of other plugins that it may call: `plugin:function`, or `plugin:*` for all of them. */
+  readonly call?: readonly string[];
   /** Attributes of requests, by name or with `*` at the end, that hooks show to the plugin, and that it may change. */
   readonly attributes?: { readonly read?: readonly string[]; readonly write?: readonly string[] };
 }

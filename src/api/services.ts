@@ -1,5 +1,6 @@
 // Functions that the host offers to plugins of every interface, and how they are called.
 
+import type { Caller } from "./caller.ts";
 import type { LogLevel, Logger } from "./guest-log.ts";
 import type { HttpCall, HttpResponse } from "./http.ts";
 import type { Permissions } from "./permissions.ts";
@@ -29,6 +30,8 @@ export interface ServiceCall {
   readonly signal: AbortSignal;
   /** Value that the plugin's caller passed along; a {@link RequestContext} in hooks. */
   readonly context: unknown;
+  /** The call as other plugins see it that it calls; undefined where it can call none, as while an instance is initialised. */
+  readonly caller?: Caller | undefined;
 }
 
 /**
@@ -90,6 +93,21 @@ export interface ServiceHttp {
   request(json: string, body: Uint8Array | undefined, call: HttpCall): Promise<HttpResponse>;
   /** Whether guests may see the headers of responses. */
   readonly showsHeaders: boolean;
+}
+
+/** What a plugin gets to call others with. */
+export interface PluginCalls {
+  /** Functions beside the services. */
+  readonly services: ServiceTable;
+  /** Functions of other import modules, by module; for plugins whose interface has blocks. */
+  readonly modules: Readonly<Record<string, ServiceTable>>;
+  /** Frees what it holds of other plugins. */
+  close(): void;
+}
+
+/** Lets plugins call each other; `createHost` has one. */
+export interface PluginCallProvider {
+  forPlugin(scope: Pick<ServiceScope, "plugin" | "permissions">): PluginCalls;
 }
 
 /** Makes the services of plugins; `createServices` gives one. */

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 
 import { Command, CommanderError, Option } from "commander";
 
+import { defineAudit } from "./audit-command.ts";
 import { type CallFlags, LOG_CHOICES, callCommand } from "./call-command.ts";
 import { defineConfig } from "./config-command.ts";
 import { EXIT, usageError } from "./failure.ts";
@@ -108,6 +109,7 @@ function defineProgram(done: (exitCode: number) => void): Command {
     .action(async (file: string, flags: { readonly json?: boolean }) => done(await inspectCommand(file, flags)));
   defineConfig(program, done);
   definePlugin(program, done);
+  defineAudit(program, done);
   return program;
 }
 

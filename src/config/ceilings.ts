@@ -59,6 +59,8 @@ export function permissionsBeyond(asked: Permissions, ceilings: Permissions, pla
   for (const key of ["metrics", "clock", "crypto"] as const) if (ceilings[key] === false && asked[key] === true) findings.push(beyond(key));
   for (const [name, access] of Object.entries(asked.databases ?? {}))
     if (ceilings.databases !== undefined && rank(access) > rank(own(ceilings.databases, name))) findings.push(beyond("databases", name));
+  for (const [index, call] of (asked.call ?? []).entries())
+    if (ceilings.call !== undefined && !ceilings.call.some((allowed) => isCallWithin(call, allowed))) findings.push(beyond("call", index));
   for (const key of ["read", "write"] as const)
     for (const [index, pattern] of (asked.attributes?.[key] ?? []).entries())
       if (ceilings.attributes !== undefined && !(ceilings.attributes[key] ?? []).some((allowed) => isPatternWithin(pattern, allowed)))
@@ -92,6 +94,11 @@ function folderOf(path: string, grant: PathGrant): { readonly path: string; read
   const readOnly = path.startsWith("ro:");
   const access = typeof grant === "string" ? undefined : grant.access;
   return { path: resolve(readOnly ? path.slice("ro:".length) : path), writes: !(readOnly || access === "read-only") };
+}
+
+/** `plugin:*` holds all functions of a plugin. */
+function isCallWithin(asked: string, allowed: string): boolean {
+  return asked === allowed || (allowed.endsWith(":*") && asked.slice(0, asked.lastIndexOf(":")) === allowed.slice(0, -":*".length));
 }
 
 /** `a*` holds what begins with `a`, other patterns included. */

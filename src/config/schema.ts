@@ -40,6 +40,11 @@ const onFailure = oneOf(FAILURES, "What a failure of the plugin in a hook does: 
 const logLevel = oneOf(LOG_LEVELS, "Least severe level of the plugin's log lines that are kept.", "info");
 const limits = table(numbers(LIMIT_KEYS), "What the plugin may use of time, memory and the rest.");
 
+const callGrant = formed(
+  /^[^\0]+:[^:\0]+$/,
+  "plugin:function, or plugin:* for all of its functions",
+  "A function of another plugin: plugin:function, or plugin:* for all of them.",
+);
 const attribute = formed(
   /^[^*\0]*[^\0]$/,
   "a name, or the beginning of names with * at the end",
@@ -76,6 +81,7 @@ const permissionShape = {
     oneOf(ACCESS, "What the plugin may do there."),
     "Databases by the names that [databases] gives them.",
   ).optional(),
+  call: list(callGrant, "Functions of other plugins that the plugin may call.").optional(),
   attributes: table(
     {
       read: list(attribute, "Attributes that hooks show to the plugin.").optional(),

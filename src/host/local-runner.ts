@@ -48,7 +48,7 @@ class LocalRunner implements Runner {
   call(call: RunnerCall): PluginOutput | Promise<PluginOutput> {
     const way = this.#way(call);
     if (!way.suspends) return this.#callNow(way, call);
-    return this.#instance.callSuspending(way.entry, call.input, call.context, call.timeoutMs, call.statedMs);
+    return this.#instance.callSuspending(way.entry, call);
   }
 
   callSync(call: RunnerCall): PluginOutput {
@@ -58,7 +58,7 @@ class LocalRunner implements Runner {
   #callNow(way: Way, call: RunnerCall): PluginOutput {
     const instance = this.#instance;
     try {
-      return instance.call(way.entry, call.input, call.context, call.timeoutMs, call.statedMs);
+      return instance.call(way.entry, call);
     } finally {
       if (instance.heldThread && canSuspend) way.suspends = true;
     }

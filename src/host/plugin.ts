@@ -2,12 +2,14 @@
 
 import type { AbiName, ExportTable, ExportedValue, PluginState } from "../abi/guest.ts";
 import { isStackOverflow } from "../abi/guest-failure.ts";
+import type { Caller } from "../api/caller.ts";
 import { type ErrorCode, MortiseError, isMortiseError, printable } from "../api/errors.ts";
 import { invalidOption } from "../api/limits.ts";
 import { didYouMean } from "../api/near-names.ts";
 import type { PluginOutput } from "../api/output.ts";
 import { type PoolStats, type ResolvedPool, RunnerPool, type Slot } from "./pool.ts";
 import type { Runner, RunnerCall, RunnerFactory } from "./runner.ts";
+import { type CallNotes, type CallSubject, areCallsWatched, noteEnd, watchCall } from "./watched-call.ts";
 
 /** What a call takes: text as UTF-8, bytes, or nothing. */
 export type PluginInput = string | Uint8Array | undefined;
@@ -26,6 +28,8 @@ export interface CallOptions {
   readonly context?: unknown;
   /** Milliseconds for this call, waiting included. @default limits.timeoutMs */
   readonly timeoutMs?: number;
+  /** Hook that the call is made for, as it is published. @default none */
+  readonly hook?: string;
 }
 
 /** Options of {@link Plugin.close}. */
@@ -70,6 +74,10 @@ export interface Declared {
 /** What a plugin is made of. */
 export interface PluginParts {
   readonly abi: AbiName;
+  /** Name of this version. @default what the plugin declares, else "1" */
+  readonly version?: string | undefined;
+  /** SHA-256 of the module in hexadecimal. @default "" */
+  readonly digest?: string;
   /** What the plugin says of itself. @default nothing */
   readonly declared?: Declared;
   readonly state: PluginState;
@@ -86,6 +94,10 @@ export class Plugin {
   readonly name: string;
   /** The interface that it speaks. */
   readonly abi: AbiName;
+  /** Name of this version, as it is published. */
+  readonly version: string;
+  /** SHA-256 of its module, or of the native plugin's file, in hexadecimal; empty if it is not known. */
+  readonly digest: string;
   /** What it says of itself; nothing of it grants anything. */
   readonly declared: Declared;
   /** Where its functions run. */
@@ -107,6 +119,8 @@ export class Plugin {
     this.name = parts.state.name;
     this.abi = parts.abi;
     this.declared = parts.declared ?? { filters: {} };
+    this.version = parts.version ?? this.declared.version ?? "1";
+    this.digest = parts.digest ?? "";
     this.isolation = parts.isolation;
     this.#state = parts.state;
     this.#exports = parts.exports;
@@ -125,6 +139,11 @@ export class Plugin {
       await plugin.close({ abort: true });
       throw error;
     }
+  }
+
+  /** Milliseconds that a call may take unless it says less: limits.timeoutMs. */
+  get timeoutMs(): number {
+    return this.#state.limits.timeoutMs;
   }
 
   /** Names of the exports that can be called. */
@@ -160,15 +179,37 @@ export class Plugin {
    */
   start(fn: string, input?: PluginInput, options: CallOptions = NO_OPTIONS): PluginOutput | Promise<PluginOutput> {
     if (options !== NO_OPTIONS) checkCallOptions(options);
+    if (areCallsWatched()) return watchCall(this.#subject(fn, options), (notes) => this.#start(fn, input, options, notes));
+    return this.#start(fn, input, options, undefined);
+  }
+
+  /**
+   * Calls an export for a call of another plugin: in what that has left of its time and fuel, and with its context. What
+   * is used is charged to it, and when it is over, this is, too.
+   *
+   * @throws MortiseError as {@link start}; MORTISE_REENTRANT if every instance waits for what that call, or one that it
+   *   was made by, has of another plugin
+   */
+  startFor(caller: Caller, fn: string, input?: PluginInput): PluginOutput | Promise<PluginOutput> {
+    const { context, timeLeftMs } = caller;
+    const timeoutMs = Math.min(timeLeftMs, this.#state.limits.timeoutMs);
+    const options = { context, timeoutMs, caller };
+    if (areCallsWatched()) return watchCall(this.#subject(fn, options), (notes) => this.#start(fn, input, options, notes));
+    return this.#start(fn, input, options, undefined);
+  }
+
+  #start(fn: string, input: PluginInput, options: StartOptions, notes: CallNotes | undefined): PluginOutput | Promise<PluginOutput> {
+    const { caller } = options;
     const timeoutMs = options.timeoutMs ?? this.#state.limits.timeoutMs;
+    if (timeoutMs <= 0) throw this.#refuse(new MortiseError("MORTISE_TIMEOUT", { ...this.#who(fn), limit: timeoutMs }));
     this.#refuseAborted(fn, options.signal);
     this.#refuseUncallable(fn, input);
     const slot = this.#pool.takeIdle(fn, false);
-    if (slot === undefined) return this.#startLater(fn, input, options, timeoutMs);
+    if (slot === undefined) return this.#startLater(fn, input, options, timeoutMs, notes);
     // From here to the end of the frame nothing but the guarded part can run out of stack: the slot is not lost.
     let goesOn = false;
     try {
-      const result = this.#run(slot, { entry: fn, input, context: options.context, timeoutMs, statedMs: timeoutMs }, options.signal);
+      const result = this.#run(slot, callOf(fn, input, options.context, timeoutMs, timeoutMs, caller), options.signal, notes);
       goesOn = result instanceof Promise;
       return result;
     } finally {
@@ -179,14 +220,20 @@ export class Plugin {
     }
   }
 
-  async #startLater(fn: string, input: PluginInput, { context, signal }: CallOptions, statedMs: number): Promise<PluginOutput> {
-    const { slot, leftMs: timeoutMs } = await this.#obtain(fn, statedMs, signal);
+  async #startLater(
+    fn: string,
+    input: PluginInput,
+    { context, caller, signal = caller?.signal }: StartOptions,
+    statedMs: number,
+    notes: CallNotes | undefined,
+  ): Promise<PluginOutput> {
+    const { slot, leftMs: timeoutMs } = await this.#obtain(fn, statedMs, signal, caller);
     let goesOn = false;
     let called = false;
     try {
       this.#refuseLate(fn, timeoutMs, statedMs, signal);
       called = true;
-      const result = this.#run(slot, { entry: fn, input, context, timeoutMs, statedMs }, signal);
+      const result = this.#run(slot, callOf(fn, input, context, timeoutMs, statedMs, caller), signal, notes);
       goesOn = result instanceof Promise;
       return await result;
     } finally {
@@ -198,32 +245,39 @@ export class Plugin {
   }
 
   /** Runs a call; one that goes on gives its slot back by itself. */
-  #run(slot: Slot, call: RunnerCall, signal: AbortSignal | undefined): PluginOutput | Promise<PluginOutput> {
+  #run(slot: Slot, call: RunnerCall, signal: AbortSignal | undefined, notes: CallNotes | undefined): PluginOutput | Promise<PluginOutput> {
     const { runner } = slot;
     this.#calls++;
+    if (notes !== undefined) notes.startedMs = this.#state.clock();
     try {
       const result = runner.call(call);
-      if (!(result instanceof Promise)) return this.#succeeded(runner, result);
+      if (!(result instanceof Promise)) return this.#succeeded(runner, result, call.caller, notes);
       // If there is no room on the stack to wait for it, nobody does.
       slot.unsettled = true;
-      const finished = this.#finish(slot, call.entry, result, signal);
+      const finished = this.#finish(slot, call, result, signal ?? call.caller?.signal, notes);
       slot.unsettled = false;
       return finished;
     } catch (error) {
-      throw this.#failed(runner, call.entry, error);
+      throw this.#failed(runner, call, error, notes);
     }
   }
 
   /** Waits for a call that was begun. */
-  async #finish(slot: Slot, fn: string, result: Promise<PluginOutput>, signal: AbortSignal | undefined): Promise<PluginOutput> {
+  async #finish(
+    slot: Slot,
+    call: RunnerCall,
+    result: Promise<PluginOutput>,
+    signal: AbortSignal | undefined,
+    notes: CallNotes | undefined,
+  ): Promise<PluginOutput> {
     const { runner } = slot;
-    const stop = (): void => runner.stop(new MortiseError("MORTISE_ABORTED", this.#who(fn), signal?.reason));
+    const stop = (): void => runner.stop(new MortiseError("MORTISE_ABORTED", this.#who(call.entry), signal?.reason));
     try {
       if (signal?.aborted === true) stop();
       else signal?.addEventListener("abort", stop);
-      return this.#succeeded(runner, await result);
+      return this.#succeeded(runner, await result, call.caller, notes);
     } catch (error) {
-      throw this.#failed(runner, fn, error);
+      throw this.#failed(runner, call, error, notes);
     } finally {
       signal?.removeEventListener("abort", stop);
       this.#pool.giveBack(slot);
@@ -238,6 +292,12 @@ export class Plugin {
    */
   callSync(fn: string, input?: PluginInput, options: Omit<CallOptions, "signal"> = NO_OPTIONS): PluginOutput {
     if (options !== NO_OPTIONS) checkCallOptions(options);
+    // Nothing of it is a promise.
+    if (areCallsWatched()) return watchCall(this.#subject(fn, options), (notes) => this.#callSync(fn, input, options, notes)) as PluginOutput;
+    return this.#callSync(fn, input, options, undefined);
+  }
+
+  #callSync(fn: string, input: PluginInput, options: Omit<CallOptions, "signal">, notes: CallNotes | undefined): PluginOutput {
     const statedMs = options.timeoutMs ?? this.#state.limits.timeoutMs;
     this.#refuseUncallable(fn, input);
     if (this.isolation !== "inline") throw this.#refuse(new MortiseError("MORTISE_NO_SYNC", { ...this.#who(fn), isolation: this.isolation }));
@@ -255,20 +315,21 @@ export class Plugin {
     try {
       if (isNew) this.#refuseLate(fn, timeoutMs, statedMs, undefined);
       called = true;
-      return this.#runSync(slot.runner, { entry: fn, input, context: options.context, timeoutMs, statedMs });
+      return this.#runSync(slot.runner, callOf(fn, input, options.context, timeoutMs, statedMs, undefined), notes);
     } finally {
       slot.running = undefined;
       this.#pool.giveBack(slot, called);
     }
   }
 
-  #runSync(runner: Runner, call: RunnerCall): PluginOutput {
+  #runSync(runner: Runner, call: RunnerCall, notes: CallNotes | undefined): PluginOutput {
     this.#calls++;
+    if (notes !== undefined) notes.startedMs = this.#state.clock();
     try {
       // Runners of this thread have it.
-      return this.#succeeded(runner, (runner as Required<Runner>).callSync(call));
+      return this.#succeeded(runner, (runner as Required<Runner>).callSync(call), undefined, notes);
     } catch (error) {
-      throw this.#failed(runner, call.entry, error);
+      throw this.#failed(runner, call, error, notes);
     }
   }
 
@@ -328,7 +389,12 @@ export class Plugin {
    * Waits for an instance, or makes one, and says what is left of the deadline. Waiting and initialising count; starting a
    * thread or process does not, which no call can help.
    */
-  async #obtain(fn: string, statedMs: number, signal: AbortSignal | undefined): Promise<{ readonly slot: Slot; readonly leftMs: number }> {
+  async #obtain(
+    fn: string,
+    statedMs: number,
+    signal: AbortSignal | undefined,
+    caller: Caller | undefined,
+  ): Promise<{ readonly slot: Slot; readonly leftMs: number }> {
     const { clock, limits } = this.#state;
     const began = clock();
     const leftMs = (): number => statedMs - (clock() - began);
@@ -344,7 +410,7 @@ export class Plugin {
           const slot = await this.#pool.make(fn, Math.min(left, limits.initTimeoutMs));
           return { slot, leftMs: this.isolation === "inline" ? leftMs() : left };
         }
-        await this.#pool.wait({ function: fn, timeoutMs: left, statedMs, signal }, again);
+        await this.#pool.wait({ function: fn, timeoutMs: left, statedMs, signal, caller }, again);
         const slot = this.#pool.takeWoken(fn);
         if (slot !== undefined) return { slot, leftMs: leftMs() };
       }
@@ -401,18 +467,30 @@ export class Plugin {
     return { plugin: this.name, function: fn };
   }
 
-  #succeeded(runner: Runner, output: PluginOutput): PluginOutput {
-    this.#lastFuel = runner.fuelUsed;
-    this.#totalFuel += this.#lastFuel;
+  /** What a call is called in what is published of it. */
+  #subject(fn: string, { hook, context }: CallOptions): CallSubject {
+    return { plugin: this.name, version: this.version, function: fn, hook, context, clock: this.#state.clock };
+  }
+
+  #succeeded(runner: Runner, output: PluginOutput, caller: Caller | undefined, notes: CallNotes | undefined): PluginOutput {
+    this.#account(runner, caller);
     this.#inputBytes += runner.inputBytes;
     this.#outputBytes += output.length;
+    if (notes !== undefined) noteEnd(notes, runner, output.length);
     return output;
   }
 
-  #failed(runner: Runner, fn: string, error: unknown): MortiseError {
-    this.#lastFuel = runner.fuelUsed;
-    this.#totalFuel += this.#lastFuel;
-    return this.#count(this.#coded(fn, error));
+  #failed(runner: Runner, { entry, caller }: RunnerCall, error: unknown, notes: CallNotes | undefined): MortiseError {
+    this.#account(runner, caller);
+    if (notes !== undefined) noteEnd(notes, runner, 0);
+    return this.#count(this.#coded(entry, error));
+  }
+
+  /** Counts the fuel of a call that has ended, and charges it to the plugin that it was made for. */
+  #account({ fuelUsed }: Runner, caller: Caller | undefined): void {
+    this.#lastFuel = fuelUsed;
+    this.#totalFuel += fuelUsed;
+    caller?.charge(fuelUsed);
   }
 
   /** What came out of the host's own code: it ran out of stack, or it has a defect. */
@@ -435,8 +513,25 @@ export class Plugin {
   }
 }
 
+/** Options of a call that may be made for another plugin. */
+interface StartOptions extends CallOptions {
+  readonly caller?: Caller;
+}
+
+/** A call as runners take it; all are made alike. */
+function callOf(
+  entry: string,
+  input: PluginInput,
+  context: unknown,
+  timeoutMs: number,
+  statedMs: number,
+  caller: Caller | undefined,
+): RunnerCall {
+  return { entry, input, context, timeoutMs, statedMs, fuel: caller === undefined ? Number.POSITIVE_INFINITY : caller.fuelLeft, caller };
+}
+
 const NO_OPTIONS: CallOptions = Object.freeze({});
-const CALL_OPTIONS: Record<keyof CallOptions, true> = { signal: true, context: true, timeoutMs: true };
+const CALL_OPTIONS: Record<keyof CallOptions, true> = { signal: true, context: true, timeoutMs: true, hook: true };
 
 function checkCallOptions(options: CallOptions): void {
   if (typeof options !== "object" || options === null) throw invalidOption("options", options === null ? "null" : typeof options, "an object");

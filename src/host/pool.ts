@@ -5,7 +5,8 @@
 
 import type { ExportedValue } from "../abi/guest.ts";
 import { MortiseError } from "../api/errors.ts";
-import { waitsForItself } from "../abi/call-chain.ts";
+import { type NestedWait, endWait, beginWait, waitsForItself } from "../abi/call-chain.ts";
+import type { Caller } from "../api/caller.ts";
 import { type Expiring, forget, watch } from "../wasm/deadlines.ts";
 import type { Runner, RunnerFactory } from "./runner.ts";
 
@@ -55,6 +56,8 @@ export interface Ticket {
   /** The deadline as the caller gave it. */
   readonly statedMs: number;
   readonly signal: AbortSignal | undefined;
+  /** The call of another plugin that it is made for. */
+  readonly caller: Caller | undefined;
 }
 
 /** A runner in a pool. */
@@ -201,7 +204,7 @@ export class RunnerPool {
     return this.takeIdle(fn, true);
   }
 
-  #queue({ function: fn, timeoutMs, statedMs, signal }: Ticket, again: boolean): Promise<void> {
+  #queue({ function: fn, timeoutMs, statedMs, signal, caller }: Ticket, again: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       const who = { plugin: this.#plugin, function: fn };
       const clock = this.#clock;
@@ -212,8 +215,10 @@ export class RunnerPool {
         },
         expire: () => leave(new MortiseError("MORTISE_TIMEOUT", { ...who, limit: statedMs })),
       };
+      let wait: NestedWait | undefined;
       const end = (): void => {
         forget(deadline);
+        endWait(wait);
         signal?.removeEventListener("abort", aborted);
       };
       const leave = (error: MortiseError): void => {
@@ -238,6 +243,13 @@ export class RunnerPool {
       if (waitsForItself(this.#owner, () => leave(reentrant()))) {
         reject(reentrant());
         return;
+      }
+      if (caller !== undefined) {
+        wait = beginWait(caller, this.#owner, this.#slots.size + this.#making);
+        if (wait === undefined) {
+          reject(reentrant());
+          return;
+        }
       }
       // Last of all, so that one who runs out of stack on the way does not stand in the queue.
       if (timeoutMs !== Number.POSITIVE_INFINITY) watch(deadline);

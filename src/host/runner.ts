@@ -1,20 +1,13 @@
 // Where a plugin's functions run: in this thread, in a worker thread or in a process of their own.
 
-import type { ExportedValue } from "../abi/guest.ts";
+import type { ExportedValue, GuestCall } from "../abi/guest.ts";
 import type { MortiseError } from "../api/errors.ts";
 import type { PluginOutput } from "../api/output.ts";
 
 /** One call, as a runner takes it. */
-export interface RunnerCall {
+export interface RunnerCall extends GuestCall {
   /** Name of a callable export. */
   readonly entry: string;
-  readonly input: string | Uint8Array | undefined;
-  /** Handed to host functions; it never leaves this thread. */
-  readonly context: unknown;
-  /** Milliseconds that are left to the call. */
-  readonly timeoutMs: number;
-  /** The deadline as the caller gave it, for messages. */
-  readonly statedMs: number;
 }
 
 /** One place where a plugin's functions run, one call at a time. */

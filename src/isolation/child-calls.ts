@@ -103,8 +103,11 @@ export class ChildCalls {
       sections.push(context.read(values[at] as HostValue));
     }
     const id = ++this.#lastId;
-    this.#send({ type: "host", id, index, values: values.map(toWire), ...(blocks.length === 0 ? {} : { blocks }) }, sections);
+    const { fuelLeft } = context;
+    const fuel = fuelLeft === Number.POSITIVE_INFINITY ? {} : { fuel: fuelLeft };
+    this.#send({ type: "host", id, index, values: values.map(toWire), ...(blocks.length === 0 ? {} : { blocks }), ...fuel }, sections);
     const { answer } = this.#wait(id, context);
+    if (answer.charge !== undefined) context.charge(answer.charge);
     if (answer.wanted !== undefined) this.#wanted[index] = answer.wanted;
     return this.#settle(index, answer);
   }

@@ -84,8 +84,9 @@ export class ChildGuest {
       throw new MortiseError("MORTISE_INTERNAL", { plugin: this.#state.name, function: order.entry, reason: "a call without an instance" });
     }
     const timeoutMs = Math.min(order.timeoutMs, LONG_MS);
-    if (this.#state.http === undefined || !entry.waits) return instance.call(entry, input, undefined, timeoutMs, order.statedMs).bytes();
-    return instance.callSuspending(entry, input, undefined, timeoutMs, order.statedMs).then((output) => output.bytes());
+    const call = { input, context: undefined, timeoutMs, statedMs: order.statedMs, fuel: order.fuel ?? Number.POSITIVE_INFINITY, caller: undefined };
+    if (this.#state.http === undefined || !entry.waits) return instance.call(entry, call).bytes();
+    return instance.callSuspending(entry, call).then((output) => output.bytes());
   }
 
   drop(): void {

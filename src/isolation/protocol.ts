@@ -83,6 +83,8 @@ export interface CallOrder extends WithVariables {
   readonly entry: string;
   readonly timeoutMs: number;
   readonly statedMs: number;
+  /** Cost units that it may use, if that is less than limits.fuel. */
+  readonly fuel?: number;
   readonly text?: string;
   readonly bytes?: true;
 }
@@ -112,6 +114,8 @@ export interface Answer extends WithVariables {
   readonly overflow?: true;
   /** The call is to end: its time is over, or nobody wants it any more. */
   readonly stopped?: true;
+  /** Cost units that were used for the call. */
+  readonly charge?: number;
   /** An HTTP response; its body is a section, as are the bytes of standard input. */
   readonly response?: { readonly status: number; readonly headers: Readonly<Record<string, string>> };
   /** Bit n is set if the host read the block at the n-th argument, so that the next call should bring it along. */
@@ -165,6 +169,8 @@ export interface HostReport extends WithVariables {
   readonly index: number;
   readonly values: readonly WireValue[];
   readonly blocks?: readonly number[];
+  /** Cost units that are left to the call, if there is a limit. */
+  readonly fuel?: number;
 }
 
 /** The guest sends an HTTP request: a section with its JSON and, if `body` is set, one with its body. */

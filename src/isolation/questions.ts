@@ -1,7 +1,7 @@
 // What a guest elsewhere asks of its host during one order: host functions, HTTP, standard input, logs.
 
 import { runHostCall, suspendHostCall } from "../abi/call-chain.ts";
-import { HostCallContext } from "../abi/call-context.ts";
+import { type CallOrigin, HostCallContext } from "../abi/call-context.ts";
 import { isStackOverflow } from "../abi/guest-failure.ts";
 import { type CallContext, LOG_LEVELS } from "../abi/guest.ts";
 import { MortiseError, isMortiseError, printable } from "../api/errors.ts";
@@ -41,6 +41,18 @@ export interface Channel {
   break(error: ProtocolError): void;
 }
 
+/** The order whose questions are answered. */
+export interface Asked {
+  /** Undefined for what is not about a function. */
+  readonly function: string | undefined;
+  readonly context: unknown;
+  /** Where a call comes from; absent for what is not called. */
+  readonly origin?: CallOrigin;
+  readonly timeoutMs: number;
+  /** Cost units that it may use, if that is less than limits.fuel. */
+  readonly fuel?: number;
+}
+
 type Result = Omit<Answer, "type" | "id" | "variables">;
 
 /** Answers the questions of one order. Once it is over nothing goes back to the child. */
@@ -49,12 +61,14 @@ export class Questions {
   thrown: { readonly error: unknown; readonly own: boolean } | undefined;
   readonly #blueprint: PluginBlueprint;
   readonly #function: string;
-  readonly #callerContext: unknown;
+  readonly #asked: Asked;
   readonly #functions: readonly (readonly [module: string, name: string])[];
   readonly #channel: Channel;
   /** The question that the child waits for. */
   #open: OpenHostCall | undefined;
   readonly #endsAt: number;
+  /** Cost units that the host lets be used for the order; what the child says of it is not taken for more. */
+  #fuel: number;
   #over = false;
   #context: HostCallContext | undefined;
   #controller: AbortController | undefined;
@@ -62,16 +76,15 @@ export class Questions {
 
   constructor(
     blueprint: PluginBlueprint,
-    fn: string,
-    callerContext: unknown,
+    asked: Asked,
     functions: readonly (readonly [module: string, name: string])[],
-    timeoutMs: number,
     channel: Channel,
   ) {
-    this.#endsAt = performance.now() + timeoutMs;
+    this.#endsAt = performance.now() + asked.timeoutMs;
+    this.#fuel = Math.min(blueprint.state.limits.fuel, asked.fuel ?? Number.POSITIVE_INFINITY);
     this.#blueprint = blueprint;
-    this.#function = fn;
-    this.#callerContext = callerContext;
+    this.#function = asked.function ?? "";
+    this.#asked = asked;
     this.#functions = functions;
     this.#channel = channel;
   }
@@ -113,7 +126,8 @@ export class Questions {
       if (address === undefined) throw new ProtocolError("a block of an argument that there is not");
       blocks.set(Number(address), sections[index] as Section);
     }
-    this.#open = { id: report.id, values, blocks, wanted: report.type === "host" ? 0 : undefined };
+    const fuel = Math.min(report.type === "host" ? (report.fuel ?? Number.POSITIVE_INFINITY) : 0, this.#fuel);
+    this.#open = { id: report.id, values, blocks, fuel, charge: 0, wanted: report.type === "host" ? 0 : undefined };
     if (stopped) this.stop();
     else if (report.type === "host") this.#callHost(report, values);
     else if (report.type === "http") this.#request(report, sections);
@@ -141,7 +155,10 @@ export class Questions {
     const open = this.#open;
     if (open?.id !== id) return;
     this.#open = undefined;
-    this.#channel.send({ type: "answer", id, ...result, ...(open.wanted === undefined ? {} : { wanted: open.wanted }) }, sections);
+    const { wanted, charge } = open;
+    this.#fuel = Math.max(this.#fuel - charge, 0);
+    const more = { ...(wanted === undefined ? {} : { wanted }), ...(charge === 0 ? {} : { charge }) };
+    this.#channel.send({ type: "answer", id, ...result, ...more }, sections);
   }
 
   #callHost({ id, index }: HostReport, values: readonly (number | bigint)[]): void {
@@ -209,7 +226,7 @@ export class Questions {
       () => this.#open,
       (order, data) => this.#operate(order, data),
     );
-    return new HostCallContext(access, this.#callerContext);
+    return new HostCallContext(access, this.#asked.context, this.#asked.origin);
   }
 
   #operate(order: OperateOrder, data: Section | undefined): { readonly result: ResultReport; readonly bytes: Section | undefined } {

@@ -18,6 +18,10 @@ export interface OpenHostCall {
   readonly values: readonly (number | bigint)[];
   /** Blocks that came along, by address; each serves one reading, since the guest was charged for one. */
   readonly blocks: Map<number, Section>;
+  /** Cost units that are left to the guest; infinite without a limit. */
+  readonly fuel: number;
+  /** Cost units that were used for it since. */
+  charge: number;
   /** Arguments whose blocks were read, as bits; undefined for what has no arguments. */
   wanted: number | undefined;
 }
@@ -54,7 +58,16 @@ export function remoteAccess(
     logLevel: LOG_LEVELS[state.logLevel] ?? "info",
     signal,
     read,
+    owner: state,
     timeLeftMs,
+    fuelLeft() {
+      const call = current();
+      return call === undefined ? 0 : Math.max(call.fuel - call.charge, 0);
+    },
+    charge(units) {
+      const call = current();
+      if (call !== undefined) call.charge += units;
+    },
     readText(address, length) {
       try {
         return strict.decode(read(address, length));

@@ -233,8 +233,14 @@ class RemoteRunner implements Runner {
     this.memoryBytes = session.takeLast()?.memoryBytes ?? 0;
   }
 
-  async call({ entry, input, context, timeoutMs, statedMs }: RunnerCall): Promise<PluginOutput> {
-    const order: Omit<CallOrder, "id"> = { type: "call", entry, timeoutMs: Math.min(timeoutMs, LONG_MS), statedMs: Math.min(statedMs, LONG_MS) };
+  async call({ entry, input, context, timeoutMs, statedMs, fuel, caller }: RunnerCall): Promise<PluginOutput> {
+    const order: Omit<CallOrder, "id"> = {
+      type: "call",
+      entry,
+      timeoutMs: Math.min(timeoutMs, LONG_MS),
+      statedMs: Math.min(statedMs, LONG_MS),
+      ...(fuel === Number.POSITIVE_INFINITY ? {} : { fuel }),
+    };
     const sections: Section[] = [];
     let header: Omit<CallOrder, "id"> = order;
     if (typeof input === "string" && input.length <= SHORT_TEXT) header = { ...order, text: input };
@@ -247,7 +253,7 @@ class RemoteRunner implements Runner {
     this.inputBytes = 0;
     const session = this.#session;
     try {
-      const { output } = await session.request({ function: entry, context, timeoutMs, statedMs, header, sections });
+      const { output } = await session.request({ function: entry, context, origin: { caller }, fuel, timeoutMs, statedMs, header, sections });
       return new PluginOutput(output ?? new Uint8Array(0), this.#state.name, entry);
     } finally {
       const last = session.takeLast();

@@ -93,6 +93,7 @@ function readHost(header: Header): Read {
       index: whole(header, "index"),
       values: list(header["values"], MAX_VALUES, wireValue),
       ...(blocks === undefined ? {} : { blocks }),
+      ...(header["fuel"] === undefined ? {} : { fuel: amount(header, "fuel") }),
     },
     own: blocks?.length ?? 0,
   };

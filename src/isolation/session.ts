@@ -4,7 +4,7 @@ import { MortiseError, isMortiseError, printable } from "../api/errors.ts";
 import type { PluginBlueprint, ResolvedRemotePool } from "./blueprint.ts";
 import type { Loss, Place } from "./place.ts";
 import { type DoneReport, type Order, type Packet, ProtocolError, type Report, type ResultReport, type Section } from "./protocol.ts";
-import { type Channel, Questions } from "./questions.ts";
+import { type Asked, type Channel, Questions } from "./questions.ts";
 import { type RawPacket, readReport, splitSections } from "./report.ts";
 import { VariableMirror } from "./variables.ts";
 import { errorFromWire } from "./wire-values.ts";
@@ -13,11 +13,7 @@ import { errorFromWire } from "./wire-values.ts";
 const MAX_TIMER_MS = 0x7fff_ffff;
 
 /** What an order is about. */
-export interface Request {
-  /** Function for messages; undefined for what is not about one. */
-  readonly function: string | undefined;
-  readonly context: unknown;
-  readonly timeoutMs: number;
+export interface Request extends Asked {
   readonly statedMs: number;
   readonly header: { readonly type: "load" | "create" | "call" };
   readonly sections: readonly Section[];
@@ -111,7 +107,7 @@ export class Session {
         settle,
         timer: this.#timer(request.timeoutMs, () => this.#expire(id)),
         ending: undefined,
-        questions: new Questions(this.#blueprint, request.function ?? "", request.context, this.#functions, request.timeoutMs, this.#channel),
+        questions: new Questions(this.#blueprint, request, this.#functions, this.#channel),
       };
       this.#place.hold();
       this.#send({ ...request.header, id } as Order, request.sections);

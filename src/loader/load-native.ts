@@ -5,13 +5,14 @@ import { fileURLToPath } from "node:url";
 
 import type { PluginState } from "../abi/guest.ts";
 import { invalidOption } from "../api/limits.ts";
+import type { PluginCalls } from "../api/services.ts";
 import { type PluginOptions, resolveOptions } from "../host/options.ts";
 import { Plugin } from "../host/plugin.ts";
 import type { ManifestSource } from "../manifest/manifest.ts";
 import { compileNative, isNativePath } from "../native/compile-native.ts";
 import { resolveWasi } from "../wasi/options.ts";
 import { redactionOf } from "../services/redaction.ts";
-import { configTexts, createHttp, redactingLogger, serviceTable } from "./plugin-parts.ts";
+import { configTexts, createHttp, publishedLogger, serviceTable } from "./plugin-parts.ts";
 
 /** The path of a native plugin, if a source is one: by its extension, or since the options say so. */
 export function nativePath(source: ManifestSource, { abi }: PluginOptions): string | undefined {
@@ -29,9 +30,11 @@ export async function loadNative(path: string, options: PluginOptions): Promise<
   if (isolation !== "inline") throw invalidOption("isolation", isolation, '"inline" for native plugins, which share the process in any case');
   const name = options.name ?? basename(path, extname(path));
   const http = createHttp({ allowedHosts: [], maxResponseBytes: undefined }, options);
+  let calls: PluginCalls | undefined;
   try {
     const config = options.config ?? {};
     const redaction = redactionOf(options.secrets ?? []);
+    const loggerNow = publishedLogger(name, resolved.logger, redaction);
     const state: PluginState = {
       name,
       limits: resolved.limits,
@@ -39,7 +42,9 @@ export async function loadNative(path: string, options: PluginOptions): Promise<
       configJson: JSON.stringify(config),
       variables: new Map(),
       variableBytes: 0,
-      logger: redactingLogger(resolved.logger, redaction),
+      get logger() {
+        return loggerNow();
+      },
       redact: redaction?.error,
       logLevel: resolved.logLevel,
       hostFunctions: {},
@@ -49,13 +54,18 @@ export async function loadNative(path: string, options: PluginOptions): Promise<
       clock: resolved.clock,
       droppedLogs: 0,
     };
-    const services = serviceTable(state, options);
+    calls = options.calls?.forPlugin({ plugin: name, permissions: options.permissions ?? {} });
+    const services = calls === undefined ? serviceTable(state, options) : { ...serviceTable(state, options), ...calls.services };
     const made = await compileNative(path, { allow: options.native ?? [], digest: options.digest, state: Object.assign(state, { services }) });
-    const release = (): void => http?.close();
+    const release = (): void => {
+      http?.close();
+      calls?.close();
+    };
     // Its functions share the process and its state in any case: nothing is gained by calling them one after the other.
-    return await Plugin.create({ abi: "native", state, ...made, pool: resolved.pool, isolation, release });
+    return await Plugin.create({ abi: "native", version: options.version, state, ...made, pool: resolved.pool, isolation, release });
   } catch (error) {
     http?.close();
+    calls?.close();
     throw error;
   }
 }

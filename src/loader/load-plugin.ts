@@ -8,7 +8,7 @@ import type { NamedModule } from "../abi/compile-options.ts";
 import type { ExportTable, PluginState, ProvidedFunctions } from "../abi/guest.ts";
 import { MortiseError } from "../api/errors.ts";
 import { type ResolvedLimits, resolveLimits } from "../api/limits.ts";
-import { SERVICES_MODULE } from "../api/services.ts";
+import { type PluginCalls, SERVICES_MODULE } from "../api/services.ts";
 import { localRunners } from "../host/local-runner.ts";
 import { type PluginOptions, type ResolvedOptions, checkOptions, resolveOptions } from "../host/options.ts";
 import { Plugin } from "../host/plugin.ts";
@@ -26,7 +26,7 @@ import { readDeclaration } from "./declaration.ts";
 import { capMemory, declaredBy, isArtefact, onlyDeclared, readArtefact, readBeside } from "./helios.ts";
 import { loadNative, nativePath } from "./load-native.ts";
 import { capNetworkLimits, refuseNetworkHosts } from "./network-manifest.ts";
-import { configTexts, createHttp, redactingLogger, serviceTable } from "./plugin-parts.ts";
+import { configTexts, createHttp, publishedLogger, serviceTable } from "./plugin-parts.ts";
 import { importedHelios } from "./helios-imports.ts";
 import { importedServices } from "./service-imports.ts";
 
@@ -89,6 +89,7 @@ export async function assemblePlugin(
   let wasi: PluginState["wasi"] | undefined;
   /** Services of the plugin's own, where its host offers none: they live as long as it does. */
   let own: Services | undefined;
+  let calls: PluginCalls | undefined;
   let released = false;
   const release = (): void => {
     if (released) return;
@@ -96,12 +97,14 @@ export async function assemblePlugin(
     wasi?.close();
     http?.close();
     void own?.close();
+    calls?.close();
   };
   try {
     wasi = resolveWasi(options.wasi, paths);
-    checkDigest(main.module, options);
+    const digest = checkDigest(main.module, options);
     const redaction = redactionOf(options.secrets ?? []);
     const config = { ...manifest.config, ...options.config };
+    const loggerNow = publishedLogger(name, resolved.logger, redaction);
     const state: PluginState = {
       name,
       limits,
@@ -109,7 +112,9 @@ export async function assemblePlugin(
       configJson: JSON.stringify(config),
       variables: new Map(),
       variableBytes: 0,
-      logger: redactingLogger(resolved.logger, redaction),
+      get logger() {
+        return loggerNow();
+      },
       redact: redaction?.error,
       logLevel: resolved.logLevel,
       hostFunctions: resolved.hostFunctions,
@@ -120,26 +125,27 @@ export async function assemblePlugin(
       droppedLogs: 0,
     };
     if (options.services === undefined && modules.some(({ module }) => importsServices(module, abi))) own = createServices();
-    const provided = providedFunctions(abi, state, own === undefined ? options : { ...options, services: own });
+    calls = options.calls?.forPlugin({ plugin: name, permissions: options.permissions ?? {} });
+    const provided = providedFunctions(abi, state, own === undefined ? options : { ...options, services: own }, calls);
     const full: PluginState = Object.assign(state, { provided });
     const declared = declaredBy(readDeclaration(main.module, name), helios);
     const parts = { abi, modules, manifest, state: full };
     const made = isolation === "inline" ? await inline(parts) : await remote(parts, isolation, resolved, options, paths);
     const pool = abi === "bifrost" ? recycling(resolved.pool, limits) : resolved.pool;
     const exports = onlyDeclared(made.exports, name, helios);
-    return await Plugin.create({ abi, declared, state: full, ...made, exports, pool, isolation, release });
+    return await Plugin.create({ abi, version: options.version, digest, declared, state: full, ...made, exports, pool, isolation, release });
   } catch (error) {
     release();
     throw error;
   }
 }
 
-/** Refuses other bytes than the operator has pinned. @throws MortiseError MORTISE_DIGEST_MISMATCH */
-function checkDigest({ bytes, source }: NamedModule["module"], { digest }: PluginOptions): void {
-  if (digest === undefined) return;
-  const wanted = digest.replace(/^sha256:/i, "").toLowerCase();
+/** SHA-256 of a module; refuses other bytes than the operator has pinned. @throws MortiseError MORTISE_DIGEST_MISMATCH */
+function checkDigest({ bytes, source }: NamedModule["module"], { digest }: PluginOptions): string {
   const found = createHash("sha256").update(bytes).digest("hex");
+  const wanted = digest?.replace(/^sha256:/i, "").toLowerCase() ?? found;
   if (found !== wanted) throw new MortiseError("MORTISE_DIGEST_MISMATCH", { source, found, wanted });
+  return found;
 }
 
 /** A plugin as read, and what its instances will share. */
@@ -196,12 +202,14 @@ function importsServices(module: NamedModule["module"], abi: WasmAbi): boolean {
 }
 
 /** What plugins of an interface may import from the host besides the interface's own functions. */
-function providedFunctions(abi: WasmAbi, state: PluginState, options: PluginOptions): ProvidedFunctions {
+function providedFunctions(abi: WasmAbi, state: PluginState, options: PluginOptions, calls: PluginCalls | undefined): ProvidedFunctions {
   const table = serviceTable(state, options);
-  if (table === undefined) return {};
-  const linear = abi === "bifrost" || abi === "helios";
-  const common = { [SERVICES_MODULE]: importedServices(table, linear ? "linear" : "block") };
-  return abi === "helios" ? { ...importedHelios(table), ...common } : common;
+  if (table === undefined && calls === undefined) return {};
+  const crossing = abi === "bifrost" || abi === "helios" ? "linear" : "block";
+  const common = { [SERVICES_MODULE]: importedServices({ ...table, ...calls?.services }, crossing) };
+  if (abi === "helios") return table === undefined ? common : { ...importedHelios(table), ...common };
+  const others = crossing === "block" ? Object.entries(calls?.modules ?? {}) : [];
+  return { ...Object.fromEntries(others.map(([module, functions]) => [module, importedServices(functions, crossing)])), ...common };
 }
 
 /** Many allocators of Bifrost plugins never free: an instance is replaced before its memory is full. */

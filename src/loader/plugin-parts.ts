@@ -1,6 +1,7 @@
 // What every plugin is made of, whichever way it is loaded: HTTP, services, configuration.
 
 import type { GuestHttp, PluginState } from "../abi/guest.ts";
+import { logLines } from "../api/channels.ts";
 import { LOG_LEVELS, type LogLevel, type Logger } from "../api/guest-log.ts";
 import type { HttpService } from "../api/http.ts";
 import type { ServiceTable } from "../api/services.ts";
@@ -11,14 +12,26 @@ import { createHttpService } from "../services/http/http-service.ts";
 import { type Redaction } from "../services/redaction.ts";
 import { readHttpRequest } from "../services/http/request-json.ts";
 
-/** A logger that prints no secrets. */
-export function redactingLogger(logger: Logger | undefined, redaction: Redaction | undefined): Logger | undefined {
-  if (logger === undefined || redaction === undefined) return logger;
-  const write =
+/**
+ * The plugin's logger as it is now: it prints no secrets, and publishes each line as long as somebody subscribes. Undefined
+ * where nobody would see a line.
+ */
+export function publishedLogger(plugin: string, logger: Logger | undefined, redaction: Redaction | undefined): () => Logger | undefined {
+  const safe = logger && redaction ? loggerOf((level, message) => logger[level](redaction.text(message))) : logger;
+  const published = loggerOf((level, message) => {
+    if (logLines.hasSubscribers) logLines.publish({ plugin, level, message: redaction?.text(message) ?? message });
+    return safe?.[level](message);
+  });
+  return () => (logLines.hasSubscribers ? published : safe);
+}
+
+/** What a logger returns is handed on: it may be a promise that fails. */
+function loggerOf(write: (level: LogLevel, message: string) => void): Logger {
+  const at =
     (level: LogLevel) =>
     (message: string): void =>
-      logger[level](redaction.text(message));
-  return { trace: write("trace"), debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
+      write(level, message);
+  return { trace: at("trace"), debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
 
 /** The services of a plugin; undefined if its host offers none. */
@@ -27,7 +40,10 @@ export function serviceTable(state: PluginState, { services, permissions = {}, s
     plugin: state.name,
     permissions,
     config: state.config,
-    logger: state.logger,
+    // Read for each line: it is there while somebody listens.
+    get logger() {
+      return state.logger;
+    },
     logLevel: LOG_LEVELS[state.logLevel] ?? "info",
     logBytes: state.limits.logBytes,
     http: state.http,

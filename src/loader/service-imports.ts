@@ -1,6 +1,8 @@
 // Services as functions that plugins import: with blocks where the interface has them, else with address and length.
 
+import { HostCallContext } from "../abi/call-context.ts";
 import type { CallContext, HostValue, ProvidedFunction } from "../abi/guest.ts";
+import type { Caller } from "../api/caller.ts";
 import { MortiseError } from "../api/errors.ts";
 import type { ServiceCall, ServiceFunction, ServiceParam, ServiceResult, ServiceTable, ServiceValue } from "../api/services.ts";
 
@@ -88,5 +90,10 @@ export class ServedCall implements ServiceCall {
 
   get context(): unknown {
     return this.#context.context;
+  }
+
+  get caller(): Caller | undefined {
+    const context = this.#context;
+    return context instanceof HostCallContext && context.isCall ? context : undefined;
   }
 }

@@ -12,6 +12,8 @@ import type { PluginOptions } from "../host/options.ts";
 import type { CloseOptions } from "../host/plugin.ts";
 import { now } from "../wasm/meter.ts";
 import { HostPlugins } from "./host-plugins.ts";
+import { createPluginCalls } from "./plugin-calls/create-plugin-calls.ts";
+import { type PluginCallOptions, resolvePluginCalls } from "./plugin-calls/options.ts";
 
 /** Options of {@link createHost}. */
 export interface HostOptions<D extends HookDefinitions> {
@@ -19,6 +21,8 @@ export interface HostOptions<D extends HookDefinitions> {
   readonly hooks: D;
   /** Services for the plugins, as their permissions say; `createServices` makes them, and whoever made them closes them. @default none */
   readonly services?: ServiceProvider;
+  /** How plugins may call each other; which may call which is up to `permissions.call`. @default the defaults of each option */
+  readonly pluginCalls?: PluginCallOptions;
   /** Options that plugins are loaded with where their own say nothing; limits and permissions are taken one by one. @default none */
   readonly defaults?: Omit<PluginOptions, "name" | "signal" | "clock">;
   /** Receives a warning for every failure that an open hook goes on without, and the plugins' log lines if `defaults` name no other. @default none */
@@ -40,7 +44,7 @@ export interface Host<D extends HookDefinitions> {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const OPTIONS: Record<keyof HostOptions<HookDefinitions>, true> = { hooks: true, services: true, defaults: true, logger: true, clock: true };
+const OPTIONS: Record<keyof HostOptions<HookDefinitions>, true> = { hooks: true, services: true, pluginCalls: true, defaults: true, logger: true, clock: true };
 
 /**
  * Makes a host without plugins; `host.plugins.load` adds them.
@@ -53,9 +57,10 @@ export async function createHost<const D extends HookDefinitions>(options: HostO
   const { hooks: definitions, services, logger, defaults = {}, clock = now } = options;
   checkHooks(definitions);
   const roster = new Roster(definitions);
-  const plugins = new HostPlugins(roster, {
+  const calls = createPluginCalls(resolvePluginCalls(options.pluginCalls), (name) => plugins.get(name));
+  const plugins: HostPlugins = new HostPlugins(roster, {
     definitions,
-    defaults: { ...(services && { services }), ...(logger && { logger }), ...defaults },
+    defaults: { ...(services && { services }), ...(logger && { logger }), calls, ...defaults },
     clock,
   });
   const hooks = hookFunctions(definitions, roster, {

@@ -2,6 +2,7 @@
 
 import { MortiseError, printable } from "../api/errors.ts";
 import { PluginOutput } from "../api/output.ts";
+import type { Caller } from "../api/caller.ts";
 import type { ServiceCall } from "../api/services.ts";
 import { isStackOverflow } from "../abi/guest-failure.ts";
 import type { RunnerCall } from "../host/runner.ts";
@@ -21,6 +22,7 @@ export class NativeCall implements ServiceUser {
   readonly #input: Uint8Array;
   readonly #began: number;
   #controller: AbortController | undefined;
+  #caller: Caller | undefined;
   /** What a service threw; the first counts, also if the plugin caught it. */
   #failure: { readonly error: unknown } | undefined;
   #over = false;
@@ -180,7 +182,31 @@ export class NativeCall implements ServiceUser {
   serviceCall(): ServiceCall {
     if (this.#over) throw new MortiseError("MORTISE_STALE_CONTEXT", this.#who);
     const { statedMs, context } = this.#call;
-    return { ...this.#who, timeoutMs: this.#timeLeftMs, statedMs, signal: this.signal, context };
+    const caller = (this.#caller ??= this.#asCaller());
+    return { ...this.#who, timeoutMs: this.#timeLeftMs, statedMs, signal: this.signal, context, caller };
+  }
+
+  /** Native code costs no fuel: what it has other plugins do is charged to whoever called it. */
+  #asCaller(): Caller {
+    const { context, caller, fuel } = this.#call;
+    const timeLeft = (): number => this.#timeLeftMs;
+    const signal = (): AbortSignal => this.signal;
+    return {
+      ...this.#who,
+      owner: this.#plugin.state,
+      caller,
+      context,
+      get signal() {
+        return signal();
+      },
+      get timeLeftMs() {
+        return timeLeft();
+      },
+      get fuelLeft() {
+        return caller?.fuelLeft ?? fuel;
+      },
+      charge: (units) => caller?.charge(units),
+    };
   }
 
   fail(error: unknown): void {

@@ -27,6 +27,8 @@ async function provoke(kind: PlaceKind, name: string, input: Uint8Array<ArrayBuf
       name,
       limits: resolveLimits({ outputBytes: 1000, varBytes: 1000, logBytes: 1000 }),
       config: new Map(),
+    configJson: "{}",
+    provided: {},
       variables,
       variableBytes: 0,
       logger: { trace: write, debug: write, info: write, warn: write, error: write },
@@ -47,6 +49,7 @@ async function provoke(kind: PlaceKind, name: string, input: Uint8Array<ArrayBuf
       clock: () => performance.now(),
       droppedLogs: 0,
     },
+    abi: "extism",
     modules: [],
   };
   started.hold();

@@ -11,12 +11,13 @@ import {
   type CompiledGuest,
   type CompiledModule,
   type ExportedValue,
+  type GuestCall,
   type GuestEntry,
   type GuestInstance,
   LOG_LEVELS,
   type PluginState,
 } from "../guest.ts";
-import type { CallAccess } from "../call-context.ts";
+import type { CallAccess, CallOrigin } from "../call-context.ts";
 import { ENVIRONMENT, Environment } from "./environment.ts";
 import { explainFailure } from "../guest-failure.ts";
 import { guestWasi } from "../guest-wasi.ts";
@@ -49,6 +50,7 @@ export class ExtismInstance implements GuestInstance {
   readonly #entries: (EntryFunction | undefined)[] = [];
   readonly #suspending: (SuspendingFunction | undefined)[] = [];
   #timeoutMs: number;
+  #fuel: number;
   #exitCode: number | undefined;
   #fuelUsed = 0;
   #inputBytes = 0;
@@ -58,6 +60,7 @@ export class ExtismInstance implements GuestInstance {
     this.#state = state;
     this.#timeoutMs = timeoutMs;
     const { limits } = state;
+    this.#fuel = limits.fuel;
     this.#meter = new Meter(guest.main.instrumented, {
       fuel: limits.fuel,
       timeoutMs,
@@ -168,7 +171,7 @@ export class ExtismInstance implements GuestInstance {
     const run = (name: string, { exports }: WebAssembly.Instance, exportName: string, values: readonly number[]): void => {
       const target = exports[exportName];
       if (typeof target !== "function") return;
-      this.#begin(name, undefined);
+      this.#begin(name, undefined, undefined);
       (target as (...args: readonly number[]) => void)(...values);
     };
     this.#meter.grant(this.#meter.begin(this.#state.limits.fuel, this.#timeoutMs));
@@ -193,8 +196,8 @@ export class ExtismInstance implements GuestInstance {
 
   // ---- calls
 
-  call(entry: GuestEntry, input: string | Uint8Array | undefined, context: unknown, timeoutMs: number, statedMs: number): PluginOutput {
-    const granted = this.#prepare(entry, input, context, timeoutMs, statedMs);
+  call(entry: GuestEntry, call: GuestCall): PluginOutput {
+    const granted = this.#prepare(entry, call);
     const run = this.#entries[entry.index] ?? this.#bind(entry);
     let returnCode = 0;
     try {
@@ -209,14 +212,8 @@ export class ExtismInstance implements GuestInstance {
     return this.#finish(entry, returnCode);
   }
 
-  callSuspending(
-    entry: GuestEntry,
-    input: string | Uint8Array | undefined,
-    context: unknown,
-    timeoutMs: number,
-    statedMs: number,
-  ): Promise<PluginOutput> {
-    const granted = this.#prepare(entry, input, context, timeoutMs, statedMs);
+  callSuspending(entry: GuestEntry, call: GuestCall): Promise<PluginOutput> {
+    const granted = this.#prepare(entry, call);
     const run = this.#suspending[entry.index] ?? this.#bindSuspending(entry);
     this.#meter.suspendable = true;
     return run(this.#inputBytes, granted);
@@ -242,19 +239,20 @@ export class ExtismInstance implements GuestInstance {
   }
 
   /** Puts everything in place for a call, and returns the fuel to begin with. */
-  #prepare(entry: GuestEntry, input: string | Uint8Array | undefined, context: unknown, timeoutMs: number, statedMs: number): number {
-    this.#begin(entry.name, context);
-    this.#timeoutMs = statedMs;
-    this.#calls.statedMs = statedMs;
+  #prepare(entry: GuestEntry, call: GuestCall): number {
+    this.#begin(entry.name, call.context, call);
+    this.#timeoutMs = call.statedMs;
+    this.#calls.statedMs = call.statedMs;
     this.#fuelUsed = 0;
     this.#inputBytes = 0;
-    this.#inputBytes = this.#heap.writeInput(input);
-    return this.#meter.begin(this.#state.limits.fuel, timeoutMs);
+    this.#inputBytes = this.#heap.writeInput(call.input);
+    this.#fuel = Math.min(this.#state.limits.fuel, call.fuel);
+    return this.#meter.begin(this.#fuel, call.timeoutMs);
   }
 
-  #begin(fn: string, context: unknown): void {
+  #begin(fn: string, context: unknown, origin: CallOrigin | undefined): void {
     this.#heap.function = fn;
-    this.#calls.begin(fn, context);
+    this.#calls.begin(fn, context, origin);
     this.#environment.beginCall();
     for (const wasi of this.#wasis) wasi.beginCall();
   }
@@ -374,6 +372,7 @@ export class ExtismInstance implements GuestInstance {
       function: fn,
       limits: this.#state.limits,
       timeoutMs: this.#timeoutMs,
+      fuel: this.#fuel,
       modules: this.#guest.modules,
       meter: this.#meter,
       hostFailure: failure,
@@ -391,7 +390,10 @@ export class ExtismInstance implements GuestInstance {
       function: calls.function,
       logLevel: LOG_LEVELS[state.logLevel] ?? "info",
       signal: () => calls.signal,
+      owner: state,
       timeLeftMs: () => this.#meter.timeLeftMs,
+      fuelLeft: () => this.#meter.fuelLeft,
+      charge: (units) => this.#meter.charge(units),
       read: (address, length) => heap.block(address).slice(0, length),
       readText: (address, length) => heap.text(address, "a block", length),
       write: (address, data) => heap.write(address, data),

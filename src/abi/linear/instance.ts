@@ -9,9 +9,9 @@ import { toPromising } from "../../wasm/host-functions.ts";
 import { Meter } from "../../wasm/meter.ts";
 import { WASI_MODULE } from "../../wasi/functions.ts";
 import type { Wasi } from "../../wasi/wasi.ts";
-import type { CallAccess } from "../call-context.ts";
+import type { CallAccess, CallOrigin } from "../call-context.ts";
 import { explainFailure, isStackOverflow } from "../guest-failure.ts";
-import { type ExportedValue, type GuestEntry, type GuestInstance, LOG_LEVELS, type PluginState, type ProvidedFunctions } from "../guest.ts";
+import { type ExportedValue, type GuestCall, type GuestEntry, type GuestInstance, LOG_LEVELS, type PluginState, type ProvidedFunctions } from "../guest.ts";
 import { guestWasi } from "../guest-wasi.ts";
 import { HostCalls } from "../host-calls.ts";
 import { hasExport, initialisersOf } from "../initialisers.ts";
@@ -46,6 +46,8 @@ export class LinearInstance implements GuestInstance {
   /** The instance has served a call. */
   #used = false;
   #timeoutMs: number;
+  #fuel: number;
+  #origin: CallOrigin | undefined;
   #exitCode: number | undefined;
   #fuelUsed = 0;
   /** Units of the running call in instances that were replaced. */
@@ -57,6 +59,7 @@ export class LinearInstance implements GuestInstance {
     this.#state = state;
     this.#timeoutMs = timeoutMs;
     const { limits } = state;
+    this.#fuel = limits.fuel;
     this.#meter = new Meter(guest.main.instrumented, {
       fuel: limits.fuel,
       timeoutMs,
@@ -133,7 +136,7 @@ export class LinearInstance implements GuestInstance {
     const run = (name: string, exported: string, values: readonly number[]): void => {
       const target = this.#exports[exported];
       if (typeof target !== "function") return;
-      this.#begin(name, undefined);
+      this.#begin(name, undefined, undefined);
       (target as (...args: readonly number[]) => void)(...values);
     };
     this.#meter.startClock();
@@ -144,13 +147,13 @@ export class LinearInstance implements GuestInstance {
     const { configure } = this.#guest.dialect;
     const entry = configure === undefined ? undefined : this.#guest.entries.get(configure);
     if (entry === undefined) return;
-    this.#begin(entry.name, undefined);
+    this.#begin(entry.name, undefined, undefined);
     drive(this.#steps(entry, this.#state.configJson));
   }
 
   /** A program whose main function prepares the library that it is; its end is not the instance's. */
   #runProgram(): void {
-    this.#begin("_start", undefined);
+    this.#begin("_start", undefined, undefined);
     try {
       (this.#exports["_start"] as () => void)();
     } catch (error) {
@@ -162,23 +165,24 @@ export class LinearInstance implements GuestInstance {
 
   /** Another instance in place of this one, on what is left of the running call's fuel and time. */
   #renew(fn: string): void {
-    const { limits } = this.#state;
     const left = this.#meter.timeLeftMs;
+    const origin = this.#origin;
     const { suspendable } = this.#meter;
     this.#fuelBefore += this.#meter.fuelUsed;
-    const fuel = Math.max(limits.fuel - this.#fuelBefore, 0);
+    const fuel = Math.max(this.#fuel - this.#fuelBefore, 0);
     const { context } = this.#calls;
     this.#meter.attach(this.#instantiate());
     this.#meter.grant(this.#meter.begin(fuel, left));
     this.#initialise();
-    this.#begin(fn, context);
+    this.#begin(fn, context, origin);
     this.#meter.suspendable = suspendable;
   }
 
   // ---- calls
 
-  call(entry: GuestEntry, input: Input, context: unknown, timeoutMs: number, statedMs: number): PluginOutput {
-    this.#prepare(entry, context, timeoutMs, statedMs);
+  call(entry: GuestEntry, call: GuestCall): PluginOutput {
+    const { input } = call;
+    this.#prepare(entry, call);
     try {
       return this.#finish(entry, this.#runPlainly(entry, input) ?? drive(this.#steps(entry, input)));
     } catch (error) {
@@ -189,11 +193,11 @@ export class LinearInstance implements GuestInstance {
     }
   }
 
-  async callSuspending(entry: GuestEntry, input: Input, context: unknown, timeoutMs: number, statedMs: number): Promise<PluginOutput> {
-    this.#prepare(entry, context, timeoutMs, statedMs);
+  async callSuspending(entry: GuestEntry, call: GuestCall): Promise<PluginOutput> {
+    this.#prepare(entry, call);
     this.#meter.suspendable = true;
     try {
-      const steps = this.#steps(entry, input);
+      const steps = this.#steps(entry, call.input);
       let { value, done } = steps.next();
       while (done !== true) {
         const [fn, ...values] = value as Step;
@@ -212,19 +216,22 @@ export class LinearInstance implements GuestInstance {
     }
   }
 
-  #prepare(entry: GuestEntry, context: unknown, timeoutMs: number, statedMs: number): void {
-    this.#begin(entry.name, context);
+  #prepare(entry: GuestEntry, call: GuestCall): void {
+    const { context, timeoutMs, statedMs, fuel } = call;
+    this.#begin(entry.name, context, call);
     this.#timeoutMs = statedMs;
     this.#calls.statedMs = statedMs;
     this.#fuelUsed = 0;
     this.#fuelBefore = 0;
     this.#inputBytes = 0;
-    this.#meter.grant(this.#meter.begin(this.#state.limits.fuel, timeoutMs));
+    this.#fuel = Math.min(this.#state.limits.fuel, fuel);
+    this.#meter.grant(this.#meter.begin(this.#fuel, timeoutMs));
   }
 
-  #begin(fn: string, context: unknown): void {
+  #begin(fn: string, context: unknown, origin: CallOrigin | undefined): void {
     this.#memory.function = fn;
-    this.#calls.begin(fn, context);
+    this.#origin = origin;
+    this.#calls.begin(fn, context, origin);
     this.#wasi?.beginCall();
   }
 
@@ -369,6 +376,7 @@ export class LinearInstance implements GuestInstance {
       function: fn,
       limits: this.#state.limits,
       timeoutMs: this.#timeoutMs,
+      fuel: this.#fuel,
       modules: this.#guest.modules,
       meter: this.#meter,
       hostFailure: failure,
@@ -393,8 +401,8 @@ export class LinearInstance implements GuestInstance {
     if (entry === undefined || this.poisoned) return;
     this.poisoned = true;
     try {
-      const { initTimeoutMs } = this.#state.limits;
-      this.call(entry, undefined, undefined, initTimeoutMs, initTimeoutMs);
+      const { initTimeoutMs: timeoutMs, fuel } = this.#state.limits;
+      this.call(entry, { input: undefined, context: undefined, timeoutMs, statedMs: timeoutMs, fuel, caller: undefined });
     } catch (error) {
       this.#state.logger?.warn(printable(`cleanup of plugin "${this.#state.name}" failed: ${(error as Error).message}`));
     }
@@ -446,7 +454,10 @@ export class LinearInstance implements GuestInstance {
       function: this.#calls.function,
       logLevel: LOG_LEVELS[state.logLevel] ?? "info",
       signal: () => this.#calls.signal,
+      owner: state,
       timeLeftMs: () => this.#meter.timeLeftMs,
+      fuelLeft: () => this.#meter.fuelLeft,
+      charge: (units) => this.#meter.charge(units),
       read: (address, length) => memory.range(address, length ?? Number.NaN, "what a host function reads").slice(),
       readText: (address, length) => memory.text(address, length ?? Number.NaN, "what a host function reads"),
       write: (address, data) => memory.range(address, data.length, "what a host function writes").set(data),
