@@ -21,9 +21,10 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   loader: ["api", "wasm", "wasi", "abi", "host", "services", "manifest", "native", "isolation"],
   config: ["api", "wasi", "abi", "host", "hooks", "manifest", "services"],
   providers: ["api", "wasm", "wasi", "abi", "host", "services", "manifest", "loader"],
+  telemetry: ["api", "host", "hooks"],
   manager: ["api", "wasm", "wasi", "abi", "host", "hooks", "services", "manifest", "loader", "config"],
   extism: ["api", "wasm", "wasi", "abi", "host", "services", "manifest", "loader"],
-  cli: ["api", "wasm", "wasi", "abi", "host", "manifest", "loader", "config"],
+  cli: ["api", "wasm", "wasi", "abi", "host", "manifest", "native", "loader", "config", "telemetry"],
 };
 /** Layers without a runtime dependency. */
 const CORE = new Set(["api", "wasm", "wasi", "abi", "host", "isolation", "hooks"]);

@@ -1,7 +1,22 @@
 // `mortise call`: loads a plugin and calls one function of it, once.
 
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+
 import { DEFAULT_LIMITS } from "../api/limits.ts";
-import type { LogLevel, Logger, MortiseError, Plugin, PluginInput, PluginOptions } from "../index.ts";
+import {
+  type AbiName,
+  type LogLevel,
+  type Logger,
+  type MortiseError,
+  type Permissions,
+  type Plugin,
+  type PluginInput,
+  type PluginOptions,
+  loadPlugin,
+} from "../index.ts";
+import { isArtefact, readBeside } from "../loader/helios.ts";
+import { nativePath } from "../loader/load-native.ts";
 import { assemblePlugin, mergeLimits } from "../loader/load-plugin.ts";
 import { readManifest } from "../manifest/read-manifest.ts";
 import { type CallOutcome, type CallStats, printOutcome } from "./call-report.ts";
@@ -23,6 +38,9 @@ export interface CallFlags extends InputFlags, PluginFlags {
   readonly config?: Readonly<Record<string, string>>;
   readonly allowHost?: readonly string[];
   readonly allowPath?: readonly FolderGrant[];
+  readonly allowNative?: boolean;
+  readonly grant?: Permissions;
+  readonly abi?: AbiName;
   readonly logLevel: (typeof LOG_CHOICES)[number];
 }
 
@@ -54,19 +72,38 @@ async function callOnce(file: string, fn: string, input: NamedInput, flags: Call
 }
 
 async function load(file: string, flags: CallFlags): Promise<{ readonly plugin: Plugin; readonly memoryBytes: number }> {
-  const manifest = await readManifest(file, { maxBytes: DEFAULT_LIMITS.moduleBytes });
   const given = { hosts: flags.allowHost, folders: flags.allowPath, manifestGrants: flags.manifestGrants };
   const options: PluginOptions = {
     limits: limitsOf(flags),
     config: flags.config ?? {},
-    permissions: permissionsOf(given),
+    permissions: { ...permissionsOf(given), ...flags.grant },
     isolation: flags.isolation,
-    wasi: { env: flags.env ?? {} },
+    ...(flags.abi === undefined ? {} : { abi: flags.abi }),
     ...(flags.logLevel === "off" ? {} : { logger: stderrLogger(), logLevel: flags.logLevel }),
   };
+  if (nativePath(file, options) !== undefined) {
+    const native = flags.allowNative === true ? [{ path: file, digest: await digestOf(file) }] : [];
+    return { plugin: await loadPlugin(file, { ...options, native }), memoryBytes: DEFAULT_LIMITS.memoryBytes };
+  }
+  const settings = { ...options, wasi: { env: flags.env ?? {} } };
+  if (isArtefact(file)) return { plugin: await loadPlugin(file, settings), memoryBytes: options.limits?.memoryBytes ?? DEFAULT_LIMITS.memoryBytes };
+  const manifest = await readManifest(file, { maxBytes: DEFAULT_LIMITS.moduleBytes });
   const refused = refusedGrants(manifest, given);
   if (refused !== undefined) printNote(refused);
-  return { plugin: await assemblePlugin(manifest, options), memoryBytes: mergeLimits(manifest, options).memoryBytes };
+  const beside = (wasm: Uint8Array): ReturnType<typeof readBeside> => readBeside(file, wasm, DEFAULT_LIMITS);
+  return { plugin: await assemblePlugin(manifest, settings, beside), memoryBytes: mergeLimits(manifest, settings).memoryBytes };
+}
+
+/** SHA-256 of a file that somebody at the command line vouches for. */
+async function digestOf(file: string): Promise<string> {
+  try {
+    return createHash("sha256")
+      .update(await readFile(file))
+      .digest("hex");
+  } catch {
+    // Loading it says what is the matter.
+    return "0".repeat(64);
+  }
 }
 
 async function callLoaded(plugin: Plugin, file: string, fn: string, input: PluginInput, loadMs: number): Promise<CallOutcome> {

@@ -48,6 +48,10 @@ const UNLOADABLE_CODES: ReadonlySet<ErrorCode> = new Set([
   "MORTISE_FILTER_INVALID",
   "MORTISE_HOOK_MISSING",
   "MORTISE_PLUGIN_EXISTS",
+  "MORTISE_VERSION_EXISTS",
+  "MORTISE_PROBE_FAILED",
+  "MORTISE_DEPENDENCY_MISSING",
+  "MORTISE_DEPENDENCY_CYCLE",
   "MORTISE_AUDIT_UNREADABLE",
 ] satisfies ErrorCode[]);
 
@@ -59,11 +63,19 @@ const HINTS: Readonly<Partial<Record<ErrorCode, string | ((details: ErrorDetails
   MORTISE_INITIAL_MEMORY: "--memory-mb gives it more",
   MORTISE_INPUT_LIMIT: "--memory-mb gives it more",
   MORTISE_MISSING_IMPORT: "the command line provides no host functions; load this plugin from a program",
-  MORTISE_PERMISSION: ({ what }) => (what === "an HTTP request" ? "mortise call --allow-host HOST grants it" : undefined),
+  MORTISE_PERMISSION: ({ permission, grant }) => permissionHint(permission, grant),
+  MORTISE_NATIVE_REFUSED: ({ grant }) => (grant === undefined ? undefined : "mortise call --allow-native runs it all the same"),
   MORTISE_HTTP_DENIED: ({ reason }) => hostHint(String(reason)),
   MORTISE_NO_SUSPENSION: "--isolation thread does without",
   MORTISE_GC_HEAP: "--isolation process runs it where it can do no harm",
 };
+
+/** The option that grants a permission; `grant` is the line of configuration that would. */
+function permissionHint(permission: unknown, grant: unknown): string | undefined {
+  if (permission === "hosts") return "mortise call --allow-host HOST grants it";
+  if (permission === "kv" || permission === "cache") return `mortise call --grant ${String(grant).replace(/[" ]/g, "")} grants it`;
+  return ["crypto", "clock", "metrics"].includes(String(permission)) ? `mortise call --grant ${String(permission)} grants it` : undefined;
+}
 
 /** The entry that would grant a host, which the reason names. */
 function hostHint(reason: string): string | undefined {

@@ -1,6 +1,7 @@
 // The page that `mortise inspect` prints.
 
 import type { Interface, ModuleDescription, ModuleItem } from "../wasm/index.ts";
+import type { HeliosManifest } from "../manifest/helios-source.ts";
 import type { FolderGrant } from "./option-values.ts";
 import { bytes, count, plural } from "./quantities.ts";
 import { alignRows } from "./table.ts";
@@ -59,6 +60,37 @@ export function describeManifest({ modules, hosts, folders }: ManifestDescriptio
     ...list("hosts", hosts.map(visible)),
     ...list("folders", paths),
   ];
+}
+
+/** What a manifest of HeliosProxy's says, as lines of text. Nothing of it grants anything. */
+export function describeHelios({ name, version, description, hooks, requested, maxMemoryBytes, signature }: HeliosManifest): string[] {
+  return [
+    ...field("manifest", visible(`${name} ${version}${description === "" ? "" : `: ${description}`}`)),
+    ...list("hooks", hooks.map(visible)),
+    ...list(
+      "asks for",
+      requested.map(({ grant, names }) => visible(grant ?? `${names.join(", ")}, which means nothing here`)),
+    ),
+    ...field("memory", `${bytes(maxMemoryBytes)} at most`),
+    ...field("signature", signature === undefined ? "none" : "there, but not verified"),
+  ];
+}
+
+/** The same as plain data. */
+export function heliosJson({ signature, ...manifest }: HeliosManifest): object {
+  return { ...manifest, signed: signature !== undefined };
+}
+
+/** A native plugin as lines of text. */
+export function describeNative(file: string, reason: string, grant: string | undefined): string {
+  const lines = [
+    colour("bold", visible(file)),
+    "",
+    ...field("interface", "native: a file of this kind runs in this process, without a sandbox"),
+    ...field("refused", visible(reason), "red"),
+    ...(grant === undefined ? [] : field("allowed by", visible(grant))),
+  ];
+  return `${lines.join("\n")}\n`;
 }
 
 function summary(module: ModuleDescription): string[] {

@@ -2,6 +2,8 @@
 
 import { InvalidArgumentError } from "commander";
 
+import type { Permissions } from "../api/permissions.ts";
+
 /** A folder that the command line grants. */
 export interface FolderGrant {
   readonly host: string;
@@ -33,6 +35,18 @@ export function parsePair(text: string, earlier: Readonly<Record<string, string>
 /** Adds a text to what earlier options of the kind gave. */
 export function parseRepeated(text: string, earlier: readonly string[] = []): readonly string[] {
   return [...earlier, text];
+}
+
+/** Services that are granted for reading, or for reading and writing. */
+const STORES: ReadonlySet<string> = new Set(["kv", "cache"]);
+const SWITCHES: ReadonlySet<string> = new Set(["crypto", "clock", "metrics"]);
+
+/** Adds a permission: `kv` and `cache` with `=read` or `=read-write`, which they mean alone, and others by their name. */
+export function parseGrant(text: string, earlier: Permissions = {}): Permissions {
+  const [name = "", access = "read-write", ...rest] = text.split("=");
+  if (STORES.has(name) && rest.length === 0 && (access === "read" || access === "read-write")) return { ...earlier, [name]: access };
+  if (SWITCHES.has(name) && text === name) return { ...earlier, [name]: true };
+  throw new InvalidArgumentError("It must be kv, cache (with =read or =read-write), crypto, clock or metrics.");
 }
 
 /** Adds `host:guest` or `host:guest:ro` to the folders that earlier options granted. */

@@ -1,10 +1,13 @@
 // Options that several commands have: limits, what is granted, and where the plugin runs.
 
-import type { Isolation, Limits, Permissions } from "../index.ts";
+import type { AbiName, Isolation, Limits, Permissions } from "../index.ts";
 import type { FolderGrant } from "./option-values.ts";
 
 /** Places that `--isolation` takes. */
 export const ISOLATIONS = ["inline", "thread", "process"] as const satisfies readonly Isolation[];
+
+/** Interfaces that `--abi` takes. */
+export const ABIS = ["extism", "querymt", "bifrost", "helios", "native"] as const satisfies readonly AbiName[];
 
 /** Options of a command as commander gives them. */
 export interface PluginFlags {

@@ -9,9 +9,9 @@ import { type CallFlags, LOG_CHOICES, callCommand } from "./call-command.ts";
 import { defineConfig } from "./config-command.ts";
 import { EXIT, usageError } from "./failure.ts";
 import { inspectCommand } from "./inspect-command.ts";
-import { parseFolder, parseMemory, parsePair, parseRepeated, parseWholeNumber } from "./option-values.ts";
+import { parseFolder, parseGrant, parseMemory, parsePair, parseRepeated, parseWholeNumber } from "./option-values.ts";
 import { definePlugin } from "./plugin-command.ts";
-import { ISOLATIONS } from "./plugin-flags.ts";
+import { ABIS, ISOLATIONS } from "./plugin-flags.ts";
 import { type RunFlags, runCommand } from "./run-command.ts";
 
 const EXAMPLES = `
@@ -43,6 +43,7 @@ Examples:
   mortise call plugin.wasm sum - --json < numbers.txt
   mortise call plugin.wasm fetch --input https://example.com/ \\
     --allow-host example.com --timeout-ms 10000
+  mortise call guard.wasm pre_query - --grant kv=read < query.json
   mortise call manifest.json index --allow-path ./docs:/docs:ro`;
 
 const RUN_HELP = `
@@ -124,7 +125,10 @@ function defineCall(program: Command, done: (exitCode: number) => void): void {
     .option("--input-file <file>", "the input, from a file")
     .option("--config <key=value>", "configuration that the plugin may read; repeatable", parsePair)
     .option("--allow-host <host>", "host that it may send HTTP requests to; repeatable", parseRepeated)
-    .option("--allow-path <host:guest>", "folder that it may use, read-only with :ro; repeatable", parseFolder);
+    .option("--allow-path <host:guest>", "folder that it may use, read-only with :ro; repeatable", parseFolder)
+    .option("--grant <permission>", "service that it may use: kv, cache, crypto, clock or metrics; repeatable", parseGrant)
+    .option("--allow-native", "run the file without a sandbox, if it is a native plugin")
+    .addOption(new Option("--abi <name>", `interface that it speaks: ${ABIS.join(", ")} (default: what it exports tells)`).choices(ABIS));
   defineCommon(call, "default: 1000")
     .addOption(
       new Option("--log-level <level>", `least severe log lines to show: ${LOG_CHOICES.join(", ")} (default: info)`)

@@ -43,10 +43,10 @@ export function readDigest(option: string, digest: unknown): string {
  * @throws MortiseError MORTISE_NATIVE_REFUSED, which says what would allow it; MORTISE_INVALID_OPTION for a grant that is none
  */
 export async function checkGrants(file: NativeFile, allow: readonly NativeGrant[]): Promise<void> {
-  const digests = allow.map(({ digest }, index) => readDigest(`native.allow[${index}].digest`, digest));
+  const digests = allow.map(({ digest }, index) => readDigest(`native[${index}].digest`, digest));
   let other: string | undefined;
   for (const [index, { path }] of allow.entries()) {
-    if (typeof path !== "string" || path === "") throw invalidOption(`native.allow[${index}].path`, printable(path), "a path");
+    if (typeof path !== "string" || path === "") throw invalidOption(`native[${index}].path`, printable(path), "a path");
     if ((await realPath(path)) !== file.path) continue;
     if (digests[index] === file.digest) return;
     other ??= digests[index];
@@ -67,7 +67,7 @@ export function refused(path: string, reason: string, grant?: string, cause?: un
 
 /** What allows a file, as it is written in mortise.toml. */
 function grantLine({ path, digest }: NativeFile): string {
-  return `native.allow = [{ path = ${JSON.stringify(path)}, digest = "sha256:${digest}" }]`;
+  return `native = [{ path = ${JSON.stringify(path)}, digest = "sha256:${digest}" }]`;
 }
 
 /** A path without links; undefined if there is no such file. */

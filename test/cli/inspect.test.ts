@@ -1,12 +1,15 @@
 // `mortise inspect`: what it says of good, refused and broken modules.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { stripVTControlCharacters } from "node:util";
+import { gzipSync } from "node:zlib";
 
+import { tar } from "../manifest/tar.ts";
 import { EVIL_NAMES, NEEDS_HOST, SHARED_MEMORY, makeFolder, writeWat } from "./modules.ts";
 import { ROOT, runCli } from "./run-cli.ts";
 import { assertSample } from "./samples.ts";
@@ -15,7 +18,7 @@ const folder = await makeFolder();
 after(() => rm(folder, { recursive: true }));
 
 describe("mortise inspect", () => {
-  for (const guest of ["sha256.c", "vowels.ts", "fixtures.c", "readability.go"]) {
+  for (const guest of ["sha256.c", "vowels.ts", "fixtures.c", "readability.go", "helios_guard.c", "bifrost_guard.rs", "bifrost_first.c"]) {
     it(`describes ${guest} as the sample has it`, async () => {
       const result = await runCli(["inspect", `guests/prebuilt/${guest}.wasm`]);
       assert.equal(result.stderr, "");
@@ -23,6 +26,56 @@ describe("mortise inspect", () => {
       await assertSample(`inspect-${guest}.txt`, result.stdout);
     });
   }
+
+  it("says what a module nearly is, and what it lacks", async () => {
+    const path = await writeWat(folder, "nearly", `(module (memory (export "memory") 1) (func (export "get_name") (result i64) (i64.const 0)))`);
+    const { stdout, exitCode } = await runCli(["inspect", path]);
+    assert.equal(exitCode, 0);
+    assert.match(
+      stdout,
+      /\ninterface {2}raw: .*\nnearly {5}bifrost, but it lacks an allocator: "plugin_malloc" or "malloc" of type \(i32\) -> i32\n/,
+    );
+  });
+
+  it("describes an archive of HeliosProxy's, and asks nobody for what it asks for", async () => {
+    const wasm = await readFile(join(ROOT, "guests/prebuilt/helios_guard.c.wasm"));
+    const manifest = {
+      schema_version: "1.0",
+      name: "guard",
+      version: "1.2.0",
+      description: "blocks what changes a whole table",
+      license: "Apache-2.0",
+      hooks: ["pre_query"],
+      wasm_sha256: createHash("sha256").update(wasm).digest("hex"),
+    };
+    const path = join(folder, "guard.tar.gz");
+    await writeFile(path, gzipSync(tar({ name: "manifest.json", content: JSON.stringify(manifest) }, { name: "plugin.wasm", content: wasm })));
+    const { stdout, stderr, exitCode } = await runCli(["inspect", path]);
+    assert.deepEqual([stderr, exitCode], ["", 0]);
+    assert.match(
+      stdout,
+      /\nmanifest {3}guard 1\.2\.0: blocks what changes a whole table\nhooks {6}pre_query\nasks for {3}none\nmemory {5}64 MiB at most\nsignature {2}none\n/,
+    );
+    const { helios } = JSON.parse((await runCli(["inspect", path, "--json"])).stdout) as { helios: { name: string; signed: boolean } };
+    assert.deepEqual([helios.name, helios.signed], ["guard", false]);
+    // Hooks that the manifest leaves out cannot be called.
+    const refused = await runCli(["call", path, "route", "--input", "{}"]);
+    assert.match(refused.stderr, /^mortise: MORTISE_BAD_SIGNATURE: .*a hook that its manifest does not name/);
+    assert.match((await runCli(["call", path, "pre_query", "--input", '{"query":"DROP TABLE t"}'])).stdout, /"block"/);
+  });
+
+  it("says of a native plugin what would allow it, and runs nothing of it", async () => {
+    const path = join(folder, "loud.mjs");
+    await writeFile(path, `console.log("it ran"); export const f = () => "called";\n`);
+    const { stdout, exitCode } = await runCli(["inspect", path]);
+    assert.equal(exitCode, 0);
+    assert.match(
+      stdout,
+      /\ninterface {2}native: .*\nrefused {4}it would run without a sandbox, .*\nallowed by native = \[\{ path = ".*loud\.mjs", digest = "sha256:[0-9a-f]{64}" \}\]\n$/,
+    );
+    assert.doesNotMatch(stdout, /it ran/);
+    assert.equal((JSON.parse((await runCli(["inspect", path, "--json"])).stdout) as { interface: { name: string } }).interface.name, "native");
+  });
 
   it("says why a module would be refused, and succeeds", async () => {
     const path = await writeWat(folder, "shared", SHARED_MEMORY);

@@ -21,7 +21,7 @@ const PLAIN = `export const hello = () => "hello";`;
 describe("loading a native plugin", () => {
   it("is refused unless something allows it, with the line that would", async (t) => {
     const path = temporaryFile(t, "plain.mjs", PLAIN);
-    const line = `native.allow = [{ path = ${JSON.stringify(path)}, digest = "sha256:${sha256(readFileSync(path))}" }]`;
+    const line = `native = [{ path = ${JSON.stringify(path)}, digest = "sha256:${sha256(readFileSync(path))}" }]`;
     await assert.rejects(openNative(t, path, { allow: [] }), (error) => {
       assert.ok(error instanceof Error && "code" in error && "details" in error);
       assert.equal(error.code, REFUSED);
@@ -71,9 +71,9 @@ describe("loading a native plugin", () => {
   });
 
   const badGrants: readonly (readonly [what: string, grant: unknown, message: RegExp])[] = [
-    ["a digest that is too short", { path: "x", digest: "abc" }, /"native.allow\[0\].digest": it is abc/],
-    ["no digest", { path: "x" }, /"native.allow\[0\].digest": it is undefined/],
-    ["no path", { digest: "0".repeat(64) }, /"native.allow\[0\].path": it is undefined/],
+    ["a digest that is too short", { path: "x", digest: "abc" }, /"native\[0\].digest": it is abc/],
+    ["no digest", { path: "x" }, /"native\[0\].digest": it is undefined/],
+    ["no path", { digest: "0".repeat(64) }, /"native\[0\].path": it is undefined/],
   ];
   for (const [what, grant, message] of badGrants) {
     it(`refuses a grant with ${what}`, async (t) => {
