@@ -1,0 +1,108 @@
+// Counts events; nothing that a subscriber does may throw.
+
+import type { CallEvent, DecisionEvent, HttpEvent, LifecycleEvent, LogEvent, ServiceEvent } from "../api/channels.ts";
+import { BoundedMap } from "./bounded-map.ts";
+import { type HookCounts, type PluginCounts, type UseCounts, type VersionCounts, moveVersion, newPlugin, tally } from "./counts.ts";
+
+/** How much is told apart; what passes a bound is counted together, as `(others)`. */
+export interface RecorderLimits {
+  readonly maxPlugins: number;
+  /** Versions of one plugin; the oldest are counted together, as `(older)`. */
+  readonly maxVersions: number;
+  readonly maxHooks: number;
+  readonly maxHosts: number;
+  /** Hooks of all versions of all plugins together. */
+  readonly maxSeries: number;
+}
+
+/** Versions that are no longer told apart. */
+export const OLDER = "(older)";
+
+/** Codes of requests that a server refused are statuses, which come in hundreds. */
+const statusOf = (status: number): string => `${Math.floor(status / 100)}xx`;
+
+/** Counts by plugin, version and hook. */
+export class Recorder {
+  readonly plugins: BoundedMap<PluginCounts>;
+  readonly #limits: RecorderLimits;
+
+  constructor(limits: RecorderLimits) {
+    this.#limits = limits;
+    const counted = { ...limits, room: { left: limits.maxSeries } };
+    this.plugins = new BoundedMap(limits.maxPlugins, () => newPlugin(counted));
+  }
+
+  call({ plugin, version, hook = "", durationMs, queueMs, fuel, memoryBytes, inputBytes, outputBytes, error }: CallEvent): void {
+    const known = this.#version(plugin, version);
+    const counts = known.hooks.get(hook);
+    known.memoryPeak = Math.max(known.memoryPeak, memoryBytes);
+    counts.calls++;
+    counts.fuel += fuel;
+    counts.inputBytes += inputBytes;
+    counts.outputBytes += outputBytes;
+    counts.duration.record(durationMs);
+    counts.queue.record(queueMs);
+    if (error !== undefined) tally(counts.errors, error);
+  }
+
+  decision({ plugin, version, hook, action }: DecisionEvent): void {
+    tally(this.#hook(plugin, version, hook).decisions, action);
+  }
+
+  /** A plugin failed in a hook, whose policy is closed or open. */
+  failure({ plugin, policy }: { readonly plugin: string; readonly policy: string }): void {
+    tally(this.plugins.get(plugin).failures, policy);
+  }
+
+  lifecycle({ plugin, version, to }: LifecycleEvent): void {
+    const known = this.#version(plugin, version);
+    known.state = to;
+    tally(known.changes, to);
+  }
+
+  service({ plugin, service, durationMs, error }: ServiceEvent): void {
+    use(this.plugins.get(plugin).services.get(service), durationMs, error);
+  }
+
+  http({ plugin, host, status, durationMs, requestBytes, responseBytes, error }: HttpEvent): void {
+    const counts = this.plugins.get(plugin).hosts.get(host);
+    use(counts, durationMs, error);
+    counts.sentBytes += requestBytes;
+    counts.receivedBytes += responseBytes;
+    if (status !== undefined) tally(counts.statuses, statusOf(status));
+  }
+
+  log({ plugin, level }: LogEvent): void {
+    tally(this.plugins.get(plugin).logLines, level);
+  }
+
+  #hook(plugin: string, version: string, hook: string): HookCounts {
+    return this.#version(plugin, version).hooks.get(hook);
+  }
+
+  #version(plugin: string, version: string): VersionCounts {
+    const { versions } = this.plugins.get(plugin);
+    const known = versions.peek(version);
+    if (known !== undefined) return known;
+    const added = versions.get(version);
+    this.#mergeOldest(versions, version);
+    return added;
+  }
+
+  /** Makes room: versions that are unloaded go first, then those that came first. */
+  #mergeOldest(versions: PluginCounts["versions"], added: string): void {
+    const others = Array.from(versions.entries()).filter(([name]) => name !== OLDER && name !== added);
+    if (others.length < this.#limits.maxVersions) return;
+    const oldest = others.find(([, { state }]) => state === "unloaded" || state === "failed") ?? others[0];
+    if (oldest === undefined) return;
+    const [name, counts] = oldest;
+    versions.delete(name);
+    moveVersion(versions.get(OLDER), counts);
+  }
+}
+
+function use(counts: UseCounts, durationMs: number, error: string | undefined): void {
+  counts.uses++;
+  counts.duration.record(durationMs);
+  if (error !== undefined) tally(counts.errors, error);
+}
