@@ -8,6 +8,8 @@ import type { CallContext, LogLevel } from "./guest.ts";
 export interface CallAccess extends Omit<CallContext, "context" | "signal" | "timeLeftMs" | "fuelLeft"> {
   /** What all instances of the plugin share. */
   readonly owner: object;
+  /** As `read`, but the bytes are those of the plugin itself where they can be; not to be changed, and gone when it goes on. */
+  borrow(address: bigint | number, length?: number): Uint8Array;
   signal(): AbortSignal;
   timeLeftMs(): number;
   fuelLeft(): number;
@@ -49,6 +51,11 @@ export class HostCallContext implements CallContext, Caller {
 
   read(address: bigint | number, length?: number): Uint8Array<ArrayBuffer> {
     return this.#use((access) => access.read(address, length));
+  }
+
+  /** {@link read} without a copy, where that can be done: of use until the plugin goes on. */
+  borrow(address: bigint | number, length?: number): Uint8Array {
+    return this.#use((access) => access.borrow(address, length));
   }
 
   readText(address: bigint | number, length?: number): string {

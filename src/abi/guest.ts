@@ -127,6 +127,8 @@ export interface PluginState {
   readonly clock: () => number;
   /** Takes secrets out of what is thrown. @default nothing is secret */
   readonly redact?: ((error: unknown) => unknown) | undefined;
+  /** The same for texts that are published. @default nothing is secret */
+  readonly redactText?: ((text: string) => string) | undefined;
   /** Log lines dropped because of limits.logBytes. */
   droppedLogs: number;
 }

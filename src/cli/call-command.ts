@@ -90,7 +90,7 @@ async function load(file: string, flags: CallFlags): Promise<{ readonly plugin: 
   const manifest = await readManifest(file, { maxBytes: DEFAULT_LIMITS.moduleBytes });
   const refused = refusedGrants(manifest, given);
   if (refused !== undefined) printNote(refused);
-  const beside = (wasm: Uint8Array): ReturnType<typeof readBeside> => readBeside(file, wasm, DEFAULT_LIMITS);
+  const beside = (wasm: Uint8Array): ReturnType<typeof readBeside> => readBeside(file, wasm);
   return { plugin: await assemblePlugin(manifest, settings, beside), memoryBytes: mergeLimits(manifest, settings).memoryBytes };
 }
 

@@ -1,6 +1,5 @@
 // `mortise inspect`: says what a module is, or a manifest and its main module, without running any of it.
 
-import { DEFAULT_LIMITS } from "../api/limits.ts";
 import { MortiseError, loadPlugin } from "../index.ts";
 import { isArtefact, readBeside } from "../loader/helios.ts";
 import { type HeliosManifest, readHelios } from "../manifest/helios-source.ts";
@@ -40,7 +39,6 @@ async function readMain(file: string): Promise<{
   readonly manifest?: ManifestDescription;
   readonly helios?: HeliosManifest;
 }> {
-  const limits = { ...DEFAULT_LIMITS, moduleBytes: MAX_BYTES };
   if (isArtefact(file)) {
     const { wasm, manifest: helios } = await readHelios(file, { maxBytes: MAX_BYTES });
     return { bytes: wasm, source: file, ...(helios === undefined ? {} : { helios }) };
@@ -50,7 +48,7 @@ async function readMain(file: string): Promise<{
   if (main === undefined) throw new MortiseError("MORTISE_INTERNAL", { reason: "a manifest without a main module" });
   const { bytes, source } = main;
   if (manifest.from !== "module") return { bytes, source, manifest: descriptionOf(manifest) };
-  const helios = inspect(bytes, { source }).interface.name === "helios" ? await readBeside(file, bytes, limits) : undefined;
+  const helios = inspect(bytes, { source }).interface.name === "helios" ? await readBeside(file, bytes) : undefined;
   return { bytes, source, ...(helios === undefined ? {} : { helios }) };
 }
 

@@ -4,7 +4,7 @@ import { LOG_LEVELS, type LogLevel, type Logger } from "../abi/guest.ts";
 import { ChildGuest } from "./child-guest.ts";
 import { ChildCalls } from "./child-calls.ts";
 import type { Link } from "./place.ts";
-import { type CallOrder, type CreateOrder, type LoadOrder, type Section } from "./protocol.ts";
+import { type CallOrder, type CreateOrder, type DropOrder, type LoadOrder, type Section } from "./protocol.ts";
 import { splitSections } from "./report.ts";
 import { needStack } from "./stack-room.ts";
 import type { VariableMirror } from "./variables.ts";
@@ -26,7 +26,7 @@ export async function serve(link: Link): Promise<never> {
     else if (header.type === "create") child.create(header, packet.sections);
     else if (header.type === "call") pending = child.call(header, packet.sections);
     else if (header.type === "warm") pending = warmUp(new ChildCalls(link, []));
-    else if (header.type === "drop") child.drop();
+    else if (header.type === "drop") child.drop(header, packet.sections);
     if (pending !== undefined) await pending;
     // An answer or an operation for a call that is over: nobody waits for it.
     if (orders % ORDERS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
@@ -79,12 +79,17 @@ class Child {
     return undefined;
   }
 
-  drop(): void {
-    this.#guest?.drop();
+  drop(order: DropOrder, sections: readonly Section[]): void {
+    try {
+      this.#begin(order, sections).drop();
+      this.#report(order.id, {});
+    } catch (error) {
+      this.#report(order.id, { error: errorToWire(error) });
+    }
   }
 
   /** Takes over what changed of the variables. */
-  #begin(order: CreateOrder | CallOrder, sections: readonly Section[]): ChildGuest {
+  #begin(order: CreateOrder | CallOrder | DropOrder, sections: readonly Section[]): ChildGuest {
     if (this.#guest === undefined || this.#calls === undefined) throw new Error("an order before the plugin was loaded");
     this.#mirror?.apply(order.variables ?? [], splitSections({ header: order, sections }).values, Number.POSITIVE_INFINITY);
     this.#calls.begin(order.id);

@@ -4,7 +4,7 @@
 // time and reports. While an order runs the child may ask: it then waits, and the host answers exactly once. While the
 // host has an answer to give, it may have the child operate on the plugin's blocks; each operation has one result.
 //
-//   order:  load → done            create → done            call → done            warm, drop (no report)
+//   order:  load → done            create → done            call → done            drop → done            warm (no report)
 //   during: log, output (no answer);  host | http | stdin → answer, with operate → result in between
 //
 // Reports come from where the guest runs. A child process may be in the guest's hands, so that reports are checked
@@ -94,9 +94,10 @@ export interface WarmOrder {
   readonly type: "warm";
 }
 
-/** Frees the instance. */
-export interface DropOrder {
+/** Frees the instance, after the guest has cleaned up. */
+export interface DropOrder extends WithVariables {
   readonly type: "drop";
+  readonly id: number;
 }
 
 /** How a host function, an HTTP request or a read of standard input ended. */

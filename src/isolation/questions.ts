@@ -3,7 +3,7 @@
 import { runHostCall, suspendHostCall } from "../abi/call-chain.ts";
 import { type CallOrigin, HostCallContext } from "../abi/call-context.ts";
 import { isStackOverflow } from "../abi/guest-failure.ts";
-import { type CallContext, LOG_LEVELS } from "../abi/guest.ts";
+import { type CallContext, LOG_LEVELS, type ProvidedFunction } from "../abi/guest.ts";
 import { MortiseError, isMortiseError, printable } from "../api/errors.ts";
 import type { PluginBlueprint } from "./blueprint.ts";
 import {
@@ -74,12 +74,7 @@ export class Questions {
   #controller: AbortController | undefined;
   #loggedBytes = 0;
 
-  constructor(
-    blueprint: PluginBlueprint,
-    asked: Asked,
-    functions: readonly (readonly [module: string, name: string])[],
-    channel: Channel,
-  ) {
+  constructor(blueprint: PluginBlueprint, asked: Asked, functions: readonly (readonly [module: string, name: string])[], channel: Channel) {
     this.#endsAt = performance.now() + asked.timeoutMs;
     this.#fuel = Math.min(blueprint.state.limits.fuel, asked.fuel ?? Number.POSITIVE_INFINITY);
     this.#blueprint = blueprint;
@@ -168,6 +163,7 @@ export class Questions {
     const provided = module === undefined || name === undefined ? undefined : state.provided[module]?.[name];
     const work = own ?? provided?.run;
     if (work === undefined) throw new ProtocolError("a call of a host function that there is not");
+    if (own === undefined && provided !== undefined) checkValues(provided, values);
     const context = (this.#context ??= this.#makeContext());
     const call = work as (context: CallContext, ...values: (number | bigint)[]) => unknown;
     const coded = own === undefined;
@@ -247,6 +243,16 @@ export class Questions {
       this.#channel.break(error);
       throw stale();
     }
+  }
+}
+
+/** Functions of the host's own are not to be called in a way in which no guest could. @throws ProtocolError */
+function checkValues({ params }: ProvidedFunction, values: readonly (number | bigint)[]): void {
+  if (values.length !== params.length) throw new ProtocolError(`a call with ${values.length} values instead of ${params.length}`);
+  for (const [index, type] of params.entries()) {
+    const value = values[index];
+    const fits = type === "i64" ? typeof value === "bigint" && BigInt.asIntN(64, value) === value : typeof value === "number";
+    if (!fits || (type === "i32" && (Number(value) | 0) !== value)) throw new ProtocolError(`a value is no ${type}`);
   }
 }
 

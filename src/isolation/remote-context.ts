@@ -58,6 +58,7 @@ export function remoteAccess(
     logLevel: LOG_LEVELS[state.logLevel] ?? "info",
     signal,
     read,
+    borrow: read,
     owner: state,
     timeLeftMs,
     fuelLeft() {

@@ -50,12 +50,14 @@ class Runners implements RemoteRunners {
   readonly #sessions = new Map<Session, Share>();
   /** Sessions that are loaded and have no runner. */
   readonly #idle: Session[] = [];
+  /** Those that come to be idle: their instances are freed, for which a guest may need its host. */
+  readonly #returning = new Set<Promise<void>>();
   readonly #exits = new Set<Promise<void>>();
   readonly #release: () => Promise<void>;
   /** A session that is opened ahead of time, in the place of one that was lost. */
   #replacement: Promise<Session | undefined> | undefined;
   #closed = false;
-  #released: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
 
   constructor(kind: PlaceKind, blueprint: PluginBlueprint, pool: ResolvedRemotePool) {
     this.#kind = kind;
@@ -88,18 +90,26 @@ class Runners implements RemoteRunners {
     return new RemoteRunner(session, this.#blueprint.state, (done) => this.#giveBack(done));
   }
 
-  async close(): Promise<void> {
-    if (!this.#closed) {
-      this.#closed = true;
-      for (const session of this.#sessions.keys()) this.#end(session);
-      this.#released = this.#release();
-    }
+  close(): Promise<void> {
+    return (this.#closing ??= this.#endAll());
+  }
+
+  async #endAll(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(this.#returning);
+    for (const session of this.#sessions.keys()) this.#end(session);
+    const released = this.#release();
     await this.#replacement;
-    await Promise.all([...this.#exits, this.#released]);
+    await Promise.all([...this.#exits, released]);
   }
 
   async #take(): Promise<Session> {
-    for (let session = this.#idle.pop(); session !== undefined; session = this.#idle.pop()) if (!session.lost) return session;
+    for (;;) {
+      for (let session = this.#idle.pop(); session !== undefined; session = this.#idle.pop()) if (!session.lost) return session;
+      const [returning] = this.#returning;
+      if (returning === undefined) break;
+      await returning;
+    }
     const replacement = this.#replacement;
     this.#replacement = undefined;
     return (await replacement) ?? this.#open();
@@ -167,8 +177,18 @@ class Runners implements RemoteRunners {
       this.#end(session);
       return;
     }
-    session.drop();
-    this.#idle.push(session);
+    const returning = this.#free(session).finally(() => this.#returning.delete(returning));
+    this.#returning.add(returning);
+  }
+
+  async #free(session: Session): Promise<void> {
+    const timeoutMs = Math.min(this.#blueprint.state.limits.initTimeoutMs, LONG_MS);
+    try {
+      await session.request({ function: "cleanup", context: undefined, timeoutMs, statedMs: timeoutMs, header: { type: "drop" }, sections: [] });
+    } catch {
+      // Its place is gone, or goes now: what becomes of that is seen there.
+    }
+    if (!session.lost) this.#idle.push(session);
   }
 }
 

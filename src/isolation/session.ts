@@ -15,7 +15,7 @@ const MAX_TIMER_MS = 0x7fff_ffff;
 /** What an order is about. */
 export interface Request extends Asked {
   readonly statedMs: number;
-  readonly header: { readonly type: "load" | "create" | "call" };
+  readonly header: { readonly type: "load" | "create" | "call" | "drop" };
   readonly sections: readonly Section[];
 }
 
@@ -128,11 +128,6 @@ export class Session {
     if (running === undefined) return;
     running.ending ??= error;
     this.#interrupt(running);
-  }
-
-  /** Tells a child without a running order to free the plugin's instance. */
-  drop(): void {
-    this.#place.send({ type: "drop" });
   }
 
   /** Ends the place. */

@@ -1,13 +1,14 @@
 // Plugins for HeliosProxy as they are shipped: what their manifests say of them, and what that changes.
 
 import { extname } from "node:path";
+import { fileURLToPath } from "node:url";
 
 import type { ExportTable } from "../abi/guest.ts";
 import { MortiseError } from "../api/errors.ts";
 import type { ResolvedLimits } from "../api/limits.ts";
 import type { Declared } from "../host/plugin.ts";
 import type { PluginOptions } from "../host/options.ts";
-import { type HeliosManifest, type HeliosPlugin, readHelios } from "../manifest/helios-source.ts";
+import { type HeliosManifest, type HeliosPlugin, readHelios, readHeliosManifest } from "../manifest/helios-source.ts";
 import type { ManifestSource, ResolvedManifest } from "../manifest/manifest.ts";
 import { HELIOS_HOOKS } from "../wasm/detect.ts";
 
@@ -41,10 +42,16 @@ export async function readArtefact(
   };
 }
 
-/** What stands beside a bare module, or inside of it. */
-export async function readBeside(source: ManifestSource, wasm: Uint8Array, { moduleBytes }: ResolvedLimits): Promise<HeliosManifest | undefined> {
-  const isPath = typeof source === "string" && !/^\w+:\/\//.test(source);
-  return (await readHelios(isPath ? source : wasm, { maxBytes: moduleBytes })).manifest;
+/** What stands beside the file that a module came from, or inside of the module. */
+export async function readBeside(source: ManifestSource, wasm: Uint8Array, { signal }: PluginOptions = {}): Promise<HeliosManifest | undefined> {
+  return readHeliosManifest(wasm, pathOf(source), { signal });
+}
+
+/** The path of a file of this machine; undefined for any other source. */
+function pathOf(source: ManifestSource): string | undefined {
+  const url = source instanceof URL ? source : typeof source === "string" && /^\w+:\/\//.test(source) ? URL.parse(source) : undefined;
+  if (url === undefined) return typeof source === "string" ? source : undefined;
+  return url?.protocol === "file:" ? fileURLToPath(url) : undefined;
 }
 
 /** What a manifest says, as far as it concerns anybody here. */

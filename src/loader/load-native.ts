@@ -46,6 +46,7 @@ export async function loadNative(path: string, options: PluginOptions): Promise<
         return loggerNow();
       },
       redact: redaction?.error,
+      redactText: redaction?.text,
       logLevel: resolved.logLevel,
       hostFunctions: {},
       provided: {},

@@ -55,7 +55,7 @@ async function loadModule(source: ManifestSource, options: PluginOptions): Promi
     return assemblePlugin(manifest, { ...options, abi: options.abi ?? "helios" }, async () => helios.manifest);
   }
   const manifest = await readManifest(source, { maxBytes: limits.moduleBytes, signal: options.signal });
-  return assemblePlugin(manifest, options, (wasm) => readBeside(source, wasm, limits));
+  return assemblePlugin(manifest, options, (wasm) => readBeside(source, wasm, options));
 }
 
 /**
@@ -116,6 +116,7 @@ export async function assemblePlugin(
         return loggerNow();
       },
       redact: redaction?.error,
+      redactText: redaction?.text,
       logLevel: resolved.logLevel,
       hostFunctions: resolved.hostFunctions,
       provided: {},

@@ -17,11 +17,15 @@ export function importedServices(table: ServiceTable, crossing: Crossing): Reado
 }
 
 function importedService(service: ServiceFunction, crossing: Crossing): ProvidedFunction {
-  const { params, result, waits } = service;
+  const { params, result, waits, borrows = false } = service;
   const run = (context: CallContext, ...values: HostValue[]): unknown => {
+    const given: ServiceValue[] = [];
     let at = 0;
-    const next = (): HostValue => values[at++] as HostValue;
-    const given = params.map((param) => argument(context, param, crossing, next));
+    for (const param of params) {
+      const value = values[at++] as HostValue;
+      if (param !== "text" && param !== "bytes") given.push(value);
+      else given.push(read(context, param, value, crossing === "linear" ? values[at++] : undefined, borrows));
+    }
     const answer = service.run(new ServedCall(context), ...given);
     if (answer instanceof Promise) return answer.then((value) => toGuest(context, result, crossing, value));
     return toGuest(context, result, crossing, answer);
@@ -40,12 +44,11 @@ const PARAMS: Readonly<Record<Crossing, Readonly<Record<ServiceParam, readonly N
   linear: { ...NUMBERS, text: ["i32", "i32"], bytes: ["i32", "i32"] },
 };
 
-function argument(context: CallContext, param: ServiceParam, crossing: Crossing, next: () => HostValue): ServiceValue {
-  if (param !== "text" && param !== "bytes") return next();
-  const address = next();
+function read(context: CallContext, param: "text" | "bytes", address: HostValue, size: HostValue | undefined, borrows: boolean): ServiceValue {
   // A negative length is one of 2^31 or more, which no memory has.
-  const length = crossing === "linear" ? Number(next()) >>> 0 : undefined;
-  return param === "text" ? context.readText(address, length) : context.read(address, length);
+  const length = size === undefined ? undefined : Number(size) >>> 0;
+  if (param === "text") return context.readText(address, length);
+  return borrows && context instanceof HostCallContext ? context.borrow(address, length) : context.read(address, length);
 }
 
 function toGuest(context: CallContext, result: ServiceResult, crossing: Crossing, value: ServiceValue): HostValue | undefined {

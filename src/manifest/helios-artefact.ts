@@ -1,5 +1,6 @@
 // HeliosProxy's artefacts: a tar.gz of manifest.json, plugin.wasm and, if it is signed, plugin.sig.
 
+import { constants } from "node:buffer";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 
@@ -63,7 +64,7 @@ export async function readHeliosArtefact(
 }
 
 async function inflate(bytes: Uint8Array, source: string, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
-  const maxOutputLength = maxBytes + EXTRA_BYTES;
+  const maxOutputLength = Math.min(maxBytes + EXTRA_BYTES, constants.MAX_LENGTH);
   try {
     const { buffer, byteOffset, byteLength } = await unzip(bytes, { maxOutputLength });
     return new Uint8Array(buffer, byteOffset, byteLength);

@@ -2,9 +2,10 @@
 
 import { printable } from "../api/errors.ts";
 import { checkModuleBytes } from "./content-kind.ts";
-import { startDeadline } from "./deadline.ts";
+import { type Deadline, startDeadline } from "./deadline.ts";
 import { fileBytes } from "./file-bytes.ts";
 import { type HeliosPlugin, isGzip, readHeliosArtefact } from "./helios-artefact.ts";
+import type { HeliosManifest } from "./helios-manifest.ts";
 import { readEmbedded, readSidecar } from "./helios-sidecar.ts";
 import { snapshot } from "./module-bytes.ts";
 
@@ -39,6 +40,24 @@ export async function readHelios(source: string | Uint8Array, options: ReadHelio
   const bytes = isPath ? await fileBytes(source, limits, deadline) : snapshot(source, name, limits);
   if (isGzip(bytes)) return deadline.race(name, readHeliosArtefact(bytes, isPath ? name : "the artefact", maxBytes));
   checkModuleBytes(bytes, name, []);
-  const beside = isPath ? await readSidecar(source, deadline) : undefined;
-  return { wasm: bytes, manifest: beside ?? (await readEmbedded(bytes, name)) };
+  return { wasm: bytes, manifest: await findManifest(bytes, isPath ? source : undefined, name, deadline) };
+}
+
+/**
+ * The manifest of a module that was read already: beside its file, if it came from one, else inside of it.
+ *
+ * @throws MortiseError MORTISE_MANIFEST_INVALID with the place of a fault, MORTISE_SOURCE_UNREADABLE, or why it was ended
+ */
+export async function readHeliosManifest(
+  wasm: Uint8Array,
+  path: string | undefined,
+  { signal, timeoutMs = 30_000 }: Omit<ReadHeliosOptions, "maxBytes"> = {},
+): Promise<HeliosManifest | undefined> {
+  using deadline = startDeadline(timeoutMs, signal);
+  return findManifest(wasm, path, path === undefined ? "the module" : `"${printable(path)}"`, deadline);
+}
+
+async function findManifest(wasm: Uint8Array, path: string | undefined, name: string, deadline: Deadline): Promise<HeliosManifest | undefined> {
+  const beside = path === undefined ? undefined : await readSidecar(path, deadline);
+  return beside ?? readEmbedded(wasm, name);
 }

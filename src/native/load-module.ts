@@ -9,6 +9,10 @@ import { type NativeFile, refused } from "./grants.ts";
 const strict = new TextDecoder("utf-8", { fatal: true });
 
 let loaded = 0;
+/** Paths of native modules, and the texts of those that are being loaded, by the addresses that the engine knows them by. */
+const paths = new Map<string, string>();
+const sources = new Map<string, string>();
+let hooked = false;
 
 /**
  * Evaluates a module and gives its exports. It may import what is built into Node.js, and nothing else: the digest covers
@@ -21,20 +25,31 @@ export async function loadModule(file: NativeFile): Promise<Readonly<Record<stri
   const source = textOf(file);
   // Each load is a module of its own: one that was closed and is loaded again begins anew.
   const url = `mortise-native:${++loaded}/${encodeURIComponent(basename(file.path))}`;
-  const hooks = registerHooks({
-    resolve(specifier, context, next) {
-      if (specifier === url) return { url, format: "module", shortCircuit: true };
-      if (context.parentURL === url && !isBuiltin(specifier)) throw importRefused(file, specifier);
-      return next(specifier, context);
-    },
-    load: (wanted, context, next) => (wanted === url ? { format: "module", source, shortCircuit: true } : next(wanted, context)),
-  });
+  refuseImports();
+  paths.set(url, file.path);
+  sources.set(url, source);
   try {
     return (await import(url)) as Readonly<Record<string, unknown>>;
   } finally {
-    // An import later on fails by itself: nothing is relative to this address.
-    hooks.deregister();
+    sources.delete(url);
   }
+}
+
+/** From the first native module on, since a function of one may import something whenever it is called. */
+function refuseImports(): void {
+  if (hooked) return;
+  hooked = true;
+  registerHooks({
+    resolve(specifier, context, next) {
+      const importer = paths.get(context.parentURL ?? "");
+      if (importer !== undefined && !isBuiltin(specifier)) throw importRefused(importer, specifier);
+      return sources.has(specifier) ? { url: specifier, format: "module", shortCircuit: true } : next(specifier, context);
+    },
+    load(url, context, next) {
+      const source = sources.get(url);
+      return source === undefined ? next(url, context) : { format: "module", source, shortCircuit: true };
+    },
+  });
 }
 
 function textOf({ path, bytes }: NativeFile): string {
@@ -45,6 +60,6 @@ function textOf({ path, bytes }: NativeFile): string {
   }
 }
 
-function importRefused({ path }: NativeFile, specifier: string): Error {
+function importRefused(path: string, specifier: string): Error {
   return refused(path, `it imports "${specifier}", which its digest does not cover; bundle it into one file`);
 }

@@ -232,6 +232,9 @@ export class Meter implements Expiring {
   enterNested<T>(work: () => T): T {
     const budget = this.#budget;
     if (this.#resumeGuest === undefined) return work();
+    const { suspendable } = this;
+    // It runs on the host's stack, and what it waited for would be taken for what the guest waits for.
+    this.suspendable = false;
     // What is in the budget says that the guest has to wait: it is put back afterwards, and the sums stay right.
     const kept = budget.value;
     budget.value = SMALL_SLICE;
@@ -241,6 +244,7 @@ export class Meter implements Expiring {
       return work();
     } finally {
       this.#nested = false;
+      this.suspendable = suspendable;
       this.#granted -= budget.value - kept;
       budget.value = kept;
     }
@@ -441,8 +445,8 @@ export class Meter implements Expiring {
   /** Stops the guest: at once if it is suspended, else when the host function that calls this returns. */
   stopGuest(reason: StopReason): void {
     this.#stopped ??= reason;
-    if (this.#resumeGuest === undefined) this.#exhaust();
-    else this.#endSuspension(VERDICT.stop);
+    if (this.#resumeGuest === undefined || this.#nested) this.#exhaust();
+    this.#endSuspension(VERDICT.stop);
   }
 
   /** Leaves nothing in the budgets, so that the guest asks for more as soon as it can. */

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -36,8 +36,9 @@ for (const isolation of ["thread", "process"] as const) {
       assert.deepEqual(await output(start(isolation, "call")), { text: "MORTISE_FUEL\n", code: 0 });
     });
 
-    it("does not hand its flags and environment on", async () => {
+    it("does not hand its flags and environment on", async (t) => {
       const folder = mkdtempSync(join(tmpdir(), "mortise-flags-"));
+      t.after(() => rmSync(folder, { recursive: true }));
       const log = join(folder, "log");
       const hook = join(folder, "hook.mjs");
       writeFileSync(log, "");

@@ -7,7 +7,7 @@ import { instrumentModule } from "../../wasm/instrument.ts";
 import { type ParsedModule, functionTypeName } from "../../wasm/module-reader.ts";
 import { checkImports } from "../check-imports.ts";
 import { type CompileOptions, type NamedModule, compileBytes } from "../compile-options.ts";
-import type { CompiledGuest, CompiledModule, ExportTable, GuestEntry, LinkStubs, ProvidedFunctions } from "../guest.ts";
+import type { CompiledGuest, CompiledModule, ExportTable, GuestEntry, LinkStubs } from "../guest.ts";
 import { waitingImports } from "../waiting-imports.ts";
 import { ExtismInstance } from "./instance.ts";
 import { ENV, ENV_TYPES, environmentType, extismKernel, isCallable, linkedEnvironment } from "./kernel.ts";
@@ -38,7 +38,7 @@ export async function compileExtism(read: readonly NamedModule[], options: Compi
     main,
     modules,
     stubs: await compileStubs(plan, plugin),
-    entries: callableExports(main, linked.size > 0 || modules.length > 1, provided),
+    entries: callableExports(main, linked.size > 0 || modules.length > 1, options),
     initialPages,
     initialEntries,
     links: plan.links,
@@ -123,10 +123,10 @@ export function exportTable(module: ParsedModule): ExportTable {
 }
 
 /** Exports of the main module that can be called, by name. */
-function callableExports({ instrumented }: CompiledModule, linked: boolean, provided: ProvidedFunctions): Map<string, GuestEntry> {
+function callableExports({ instrumented }: CompiledModule, linked: boolean, { hostFunctions, provided }: CompileOptions): Map<string, GuestEntry> {
   const { module } = instrumented;
   const entries = new Map<string, GuestEntry>();
-  const waiting = linked ? undefined : instrumented.reaching(waitingImports(module, provided));
+  const waiting = linked ? undefined : instrumented.reaching(waitingImports(module, hostFunctions, provided));
   for (const { name, kind, index } of module.exports) {
     if (kind !== "function" || index < module.importedFunctions || !isCallable(module, index)) continue;
     const waits = canSuspend && (waiting === undefined || waiting[index] === 1);

@@ -2,6 +2,7 @@
 
 import { MortiseError } from "../../api/errors.ts";
 import { COST } from "../../wasm/cost.ts";
+import { RecentTexts } from "../recent-texts.ts";
 import type { Meter } from "../../wasm/meter.ts";
 import type { CompiledModule, PluginState } from "../guest.ts";
 import { BASE, CONTROL } from "./kernel.ts";
@@ -17,7 +18,6 @@ const MAX_ADDRESS = 0x7fff_ffff;
 const BLOCK_OVERHEAD = 32;
 
 const encoder = new TextEncoder();
-const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Reads and writes an instance's Extism memory; what comes from the guest is checked, and work is charged. */
 export class ExtismHeap {
@@ -28,6 +28,7 @@ export class ExtismHeap {
   readonly #memory: WebAssembly.Memory;
   readonly #meter: Meter;
   readonly #state: PluginState;
+  readonly #texts = new RecentTexts();
   readonly #alloc: (size: number) => number;
   readonly #free: (address: number) => void;
   readonly #length: (address: number) => number;
@@ -179,8 +180,9 @@ export class ExtismHeap {
 
   /** The text of a block. @throws MortiseError MORTISE_BAD_TEXT */
   text(address: bigint | number, what: string, length?: number): string {
+    const block = this.block(address);
     try {
-      return strict.decode(this.block(address).subarray(0, length));
+      return this.#texts.decode(length === undefined ? block : block.subarray(0, length));
     } catch {
       throw new MortiseError("MORTISE_BAD_TEXT", { ...this.#who, what });
     }

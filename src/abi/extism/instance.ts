@@ -395,6 +395,7 @@ export class ExtismInstance implements GuestInstance {
       fuelLeft: () => this.#meter.fuelLeft,
       charge: (units) => this.#meter.charge(units),
       read: (address, length) => heap.block(address).slice(0, length),
+      borrow: (address, length) => (length === undefined ? heap.block(address) : heap.block(address).subarray(0, length)),
       readText: (address, length) => heap.text(address, "a block", length),
       write: (address, data) => heap.write(address, data),
       store: (data) => heap.store(data),

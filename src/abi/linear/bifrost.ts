@@ -50,7 +50,7 @@ function sync(
   results: ProvidedFunction["results"],
   run: (context: CallContext, ...values: number[]) => number | undefined,
 ): ProvidedFunction {
-  return { params, results, waits: false, run: run as ProvidedFunction["run"] };
+  return { params, results, waits: false, run };
 }
 
 /** A string of AssemblyScript: UTF-16, with its length in bytes in the four bytes in front of it. */

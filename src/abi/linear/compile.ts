@@ -59,7 +59,7 @@ export async function compileLinear(dialect: Dialect, modules: readonly NamedMod
     modules: [main],
     stubs: undefined,
     links: [],
-    entries: callable(dialect, main, provided, shapes),
+    entries: callable(dialect, main, waitingImports(module, hostFunctions, provided), shapes),
     initialPages: pages,
     initialEntries: entries,
     instantiate: (state, timeoutMs) => LinearInstance.create(guest, state, provided, timeoutMs),
@@ -78,10 +78,10 @@ function merge(first: ProvidedFunctions, second: ProvidedFunctions): ProvidedFun
   return merged;
 }
 
-function callable(dialect: Dialect, { instrumented }: CompiledModule, provided: ProvidedFunctions, shapes: Shape[]): Map<string, GuestEntry> {
+function callable(dialect: Dialect, { instrumented }: CompiledModule, waits: ReadonlySet<number>, shapes: Shape[]): Map<string, GuestEntry> {
   const { module } = instrumented;
   const entries = new Map<string, GuestEntry>();
-  const waiting = instrumented.reaching(waitingImports(module, provided));
+  const waiting = instrumented.reaching(waits);
   for (const { name, kind, index } of module.exports) {
     if (kind !== "function") continue;
     const type = module.types[module.functionTypes[index] as number];

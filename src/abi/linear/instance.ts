@@ -4,6 +4,7 @@
 // frees the blocks. The same steps run plainly, or each so that it can be suspended.
 
 import { MortiseError, isMortiseError, printable } from "../../api/errors.ts";
+import { writeLine } from "../../api/guest-log.ts";
 import { PluginOutput } from "../../api/output.ts";
 import { toPromising } from "../../wasm/host-functions.ts";
 import { Meter } from "../../wasm/meter.ts";
@@ -11,7 +12,15 @@ import { WASI_MODULE } from "../../wasi/functions.ts";
 import type { Wasi } from "../../wasi/wasi.ts";
 import type { CallAccess, CallOrigin } from "../call-context.ts";
 import { explainFailure, isStackOverflow } from "../guest-failure.ts";
-import { type ExportedValue, type GuestCall, type GuestEntry, type GuestInstance, LOG_LEVELS, type PluginState, type ProvidedFunctions } from "../guest.ts";
+import {
+  type ExportedValue,
+  type GuestCall,
+  type GuestEntry,
+  type GuestInstance,
+  LOG_LEVELS,
+  type PluginState,
+  type ProvidedFunctions,
+} from "../guest.ts";
 import { guestWasi } from "../guest-wasi.ts";
 import { HostCalls } from "../host-calls.ts";
 import { hasExport, initialisersOf } from "../initialisers.ts";
@@ -24,6 +33,8 @@ import type { Shape } from "./shapes.ts";
 const PAGE = 65_536;
 const EMPTY = new Uint8Array(0);
 const encoder = new TextEncoder();
+/** Failures that leave an instance as it should be: the guest returned, or was not entered. */
+const INTACT: ReadonlySet<string> = new Set(["MORTISE_RETURN_CODE", "MORTISE_INVALID_INPUT"]);
 
 type Input = string | Uint8Array | undefined;
 type GuestFunction = (...values: readonly number[]) => bigint | number | undefined;
@@ -148,7 +159,7 @@ export class LinearInstance implements GuestInstance {
     const entry = configure === undefined ? undefined : this.#guest.entries.get(configure);
     if (entry === undefined) return;
     this.#begin(entry.name, undefined, undefined);
-    drive(this.#steps(entry, this.#state.configJson));
+    drive(this.#enter(entry, this.#parts(entry, this.#shapeOf(entry), this.#state.configJson)));
   }
 
   /** A program whose main function prepares the library that it is; its end is not the instance's. */
@@ -159,23 +170,34 @@ export class LinearInstance implements GuestInstance {
     } catch (error) {
       if (this.#exitCode !== 0) throw error;
       this.#exitCode = undefined;
-      this.#meter.grant(this.#meter.begin(this.#state.limits.fuel, this.#timeoutMs));
+      this.#goOn();
     }
   }
 
   /** Another instance in place of this one, on what is left of the running call's fuel and time. */
   #renew(fn: string): void {
-    const left = this.#meter.timeLeftMs;
     const origin = this.#origin;
     const { suspendable } = this.#meter;
-    this.#fuelBefore += this.#meter.fuelUsed;
-    const fuel = Math.max(this.#fuel - this.#fuelBefore, 0);
     const { context } = this.#calls;
-    this.#meter.attach(this.#instantiate());
-    this.#meter.grant(this.#meter.begin(fuel, left));
+    const { poisoned } = this;
+    // Until it is initialised it must not serve a call, whatever comes of this one.
+    this.poisoned = true;
+    this.#goOn(() => this.#meter.attach(this.#instantiate()));
+    // What serves the call is not at hand for initialisers, nor their context for the call.
+    this.#calls.end();
     this.#initialise();
+    this.#calls.end();
     this.#begin(fn, context, origin);
     this.#meter.suspendable = suspendable;
+    this.poisoned = poisoned;
+  }
+
+  /** A new period of the meter on what is left of fuel and time, after a stop or with another instance. */
+  #goOn(change?: () => void): void {
+    const left = this.#meter.timeLeftMs;
+    this.#fuelBefore += this.#meter.fuelUsed;
+    change?.();
+    this.#meter.grant(this.#meter.begin(Math.max(this.#fuel - this.#fuelBefore, 0), left));
   }
 
   // ---- calls
@@ -240,7 +262,7 @@ export class LinearInstance implements GuestInstance {
    * room. Undefined, before the function was entered, if it is not that.
    */
   #runPlainly(entry: GuestEntry, input: Input): Uint8Array<ArrayBuffer> | undefined {
-    const shape = this.#guest.shapes[entry.index] as Shape;
+    const shape = this.#shapeOf(entry);
     const { fresh, allocatesNothing } = this.#guest.dialect;
     if (shape.buffers !== 1 || shape.result === "status" || (fresh && this.#used)) return undefined;
     const { allocate, free, reset } = this.#functions;
@@ -269,21 +291,26 @@ export class LinearInstance implements GuestInstance {
 
   /** A call, step by step; gives a copy of the output. */
   *#steps(entry: GuestEntry, input: Input): Steps<Uint8Array<ArrayBuffer>> {
-    const shape = this.#guest.shapes[entry.index] as Shape;
+    const parts = this.#parts(entry, this.#shapeOf(entry), input);
     if (this.#guest.dialect.fresh && this.#used) this.#renew(entry.name);
     this.#used = true;
-    const parts = this.#parts(entry, shape, input);
-    let blocks = yield* this.#place(parts);
-    if (blocks === undefined) {
-      // An allocator that never frees is at its end; the function was not entered, so that nothing happens twice.
-      this.#renew(entry.name);
-      this.#used = true;
-      blocks = yield* this.#place(parts);
-    }
+    const blocks = yield* this.#place(parts);
+    if (blocks !== undefined) return yield* this.#enter(entry, parts, blocks);
+    // An allocator that never frees is at its end; the function was not entered, so that nothing happens twice.
+    this.#renew(entry.name);
+    this.#used = true;
+    return yield* this.#enter(entry, parts);
+  }
+
+  /** The steps of a call in the present instance. */
+  *#enter(entry: GuestEntry, parts: readonly Uint8Array[], placed?: readonly Range[]): Steps<Uint8Array<ArrayBuffer>> {
+    const shape = this.#shapeOf(entry);
+    const blocks = placed ?? (yield* this.#place(parts));
     if (blocks === undefined) throw this.#badAllocation(0, parts[0]?.length ?? 0, "which is none");
     const given = blocks.flatMap(({ address, size }) => [address, size]);
     const result = yield [this.#exports[entry.hidden] as GuestFunction, ...given];
     if (shape.result === "status" && result !== 0) {
+      yield* this.#release(blocks, undefined);
       throw new MortiseError("MORTISE_RETURN_CODE", { plugin: this.#state.name, function: entry.name, returnCode: Number(result) });
     }
     let output: Uint8Array<ArrayBuffer> = EMPTY;
@@ -294,6 +321,10 @@ export class LinearInstance implements GuestInstance {
     }
     yield* this.#release(blocks, block);
     return output;
+  }
+
+  #shapeOf({ index }: GuestEntry): Shape {
+    return this.#guest.shapes[index] as Shape;
   }
 
   /** The buffers that a function takes, as bytes: one, none, or the parts of one JSON object. */
@@ -362,10 +393,10 @@ export class LinearInstance implements GuestInstance {
     return new PluginOutput(output, this.#state.name, entry.name, output.length > 0);
   }
 
-  /** What ended a call, as an error; unless the guest itself returned, its instance is not entered again. */
+  /** What ended a call, as an error; unless the guest itself returned, or was not entered, its instance is not entered again. */
   #failure(error: unknown): MortiseError {
-    const returned = isMortiseError(error) && error.code === "MORTISE_RETURN_CODE" && this.#meter.stopped === undefined;
-    if (!returned) this.poisoned = true;
+    const intact = isMortiseError(error) && INTACT.has(error.code) && this.#meter.stopped === undefined;
+    if (!intact) this.poisoned = true;
     this.#wasi?.cancel();
     const { function: fn, failure } = this.#calls;
     if (this.#exitCode !== undefined && failure === undefined && this.#meter.stopped === "host") {
@@ -404,7 +435,8 @@ export class LinearInstance implements GuestInstance {
       const { initTimeoutMs: timeoutMs, fuel } = this.#state.limits;
       this.call(entry, { input: undefined, context: undefined, timeoutMs, statedMs: timeoutMs, fuel, caller: undefined });
     } catch (error) {
-      this.#state.logger?.warn(printable(`cleanup of plugin "${this.#state.name}" failed: ${(error as Error).message}`));
+      const { logger, name } = this.#state;
+      if (logger !== undefined) writeLine(logger, "warn", `cleanup of plugin "${name}" failed: ${(error as Error).message}`);
     }
   }
 
@@ -459,6 +491,7 @@ export class LinearInstance implements GuestInstance {
       fuelLeft: () => this.#meter.fuelLeft,
       charge: (units) => this.#meter.charge(units),
       read: (address, length) => memory.range(address, length ?? Number.NaN, "what a host function reads").slice(),
+      borrow: (address, length) => memory.range(address, length ?? Number.NaN, "what a host function reads"),
       readText: (address, length) => memory.text(address, length ?? Number.NaN, "what a host function reads"),
       write: (address, data) => memory.range(address, data.length, "what a host function writes").set(data),
       store: (data) => this.#store(typeof data === "string" ? encoder.encode(data) : data),

@@ -4,11 +4,11 @@ import { MortiseError } from "../../api/errors.ts";
 import { COST } from "../../wasm/cost.ts";
 import type { Meter } from "../../wasm/meter.ts";
 import type { PluginState } from "../guest.ts";
+import { RecentTexts } from "../recent-texts.ts";
 
 /** Longest text that is written character by character, which is faster than the encoder's call. */
 const SHORT_TEXT = 96;
 const encoder = new TextEncoder();
-const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Where a block lies. */
 export interface Range {
@@ -22,6 +22,7 @@ export class LinearMemory {
   function = "";
   readonly #state: PluginState;
   readonly #meter: Meter;
+  readonly #texts = new RecentTexts();
   #memory: WebAssembly.Memory | undefined;
   #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
@@ -52,7 +53,9 @@ export class LinearMemory {
     const from = unsigned(address);
     const length = Number(size);
     const view = this.#view;
-    if (!(from + length <= view.length && length >= 0)) throw this.badPointer(what, from, length);
+    // A host function may hand on whatever a guest gave it: a fraction, or a negative i64.
+    if (!(from >= 0 && length >= 0 && from + length <= view.length && Number.isSafeInteger(from) && Number.isSafeInteger(length)))
+      throw this.badPointer(what, from, length);
     if (length >= COST.hostBytesPerUnit) this.#meter.charge(Math.floor(length / COST.hostBytesPerUnit));
     return view.subarray(from, from + length);
   }
@@ -70,7 +73,7 @@ export class LinearMemory {
   text(address: bigint | number, size: bigint | number, what: string): string {
     const bytes = this.range(address, size, what);
     try {
-      return strict.decode(bytes);
+      return this.#texts.decode(bytes);
     } catch {
       throw new MortiseError("MORTISE_BAD_TEXT", { ...this.#who, what });
     }
