@@ -2,6 +2,12 @@
 
 import { randomUUID } from "node:crypto";
 
+import { printable } from "./errors.ts";
+import { invalidOption } from "./limits.ts";
+
+/** Bounds of the attributes that plugins make: how many a request may have, and bytes of a name and of a value. */
+export const ATTRIBUTE_LIMITS = { maxAttributes: 64, maxNameBytes: 256, maxValueBytes: 4096 } as const;
+
 const BRAND = Symbol.for("mortise.request");
 
 /** What {@link RequestContext} is made from. */
@@ -27,14 +33,24 @@ export class RequestContext {
   readonly signal: AbortSignal | undefined;
   /** Attributes by name. Plugins see and change those that their permissions name. */
   readonly attributes: Map<string, string>;
+  /** Milliseconds that the request had in all. */
+  readonly timeoutMs: number;
   readonly #clock: () => number;
   readonly #endsAt: number;
 
+  /** @throws MortiseError MORTISE_INVALID_OPTION */
   constructor({ id = randomUUID(), traceparent, attributes = {}, timeoutMs = Number.POSITIVE_INFINITY, signal, clock = now }: RequestOptions = {}) {
+    for (const [name, value] of Object.entries({ id, traceparent: traceparent ?? "" }))
+      if (typeof value !== "string") throw invalidOption(name, typeof value, "text");
+    for (const [name, value] of Object.entries(attributes))
+      if (typeof value !== "string") throw invalidOption(`attributes.${name}`, typeof value, "text");
+    // Not a number would be no deadline at all; one that has passed already is a deadline.
+    if (typeof timeoutMs !== "number" || Number.isNaN(timeoutMs)) throw invalidOption("timeoutMs", printable(timeoutMs), "a number of milliseconds");
     this.id = id;
     this.traceparent = traceparent;
     this.signal = signal;
     this.attributes = new Map(Object.entries(attributes));
+    this.timeoutMs = timeoutMs;
     this.#clock = clock;
     this.#endsAt = timeoutMs === Number.POSITIVE_INFINITY ? timeoutMs : clock() + timeoutMs;
   }

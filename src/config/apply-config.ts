@@ -1,13 +1,16 @@
 // Puts a configuration to work: opens what its plugins share, and loads them into a host.
 
 import { isMortiseError } from "../api/errors.ts";
+import { didYouMean } from "../api/near-names.ts";
 import type { Store } from "../api/store.ts";
 import type { UntypedHook } from "../hooks/definition.ts";
 import type { Plugin } from "../host/plugin.ts";
 import { type Services, createServices } from "../services/create-services.ts";
 import { createMemoryStore } from "../services/store/memory-store.ts";
+import { valueAt } from "./check-shape.ts";
 import type { Config, PluginConfig } from "./config.ts";
 import { type LoadOptions, toPluginOptions } from "./plugin-options.ts";
+import { configError, problemAt } from "./problems.ts";
 import { type SecretSources, resolveSecrets, resolveStoreUrl } from "./resolve-secrets.ts";
 
 /** Services of a configuration, with the store and databases that it names. */
@@ -91,8 +94,25 @@ function inOrder(plugins: readonly PluginConfig[]): PluginConfig[] {
   return plugins.filter(({ enabled }) => enabled).toSorted((a, b) => a.order - b.order || (a.name < b.name ? -1 : 1));
 }
 
-/** Hook definitions with what the operator says of them in `[hooks.NAME]`: failure policies and times. */
-export function withConfiguredHooks<D extends Readonly<Record<string, UntypedHook>>>(definitions: D, { hooks }: Pick<Config, "hooks">): D {
+/**
+ * Hook definitions with what the operator says of them in `[hooks.NAME]`: failure policies and times.
+ *
+ * @throws MortiseError MORTISE_CONFIG_INVALID for a hook that there is no definition of: what it says would hold for none
+ */
+export function withConfiguredHooks<D extends Readonly<Record<string, UntypedHook>>>(
+  definitions: D,
+  { hooks, documents }: Pick<Config, "hooks" | "documents">,
+): D {
+  const known = Object.keys(definitions);
+  const problems = Object.keys(hooks)
+    .filter((name) => !known.includes(name))
+    .flatMap((name) => {
+      const place = ["hooks", name];
+      const file = documents.find(({ value }) => valueAt(value, place) !== undefined);
+      const reason = `is no hook of the host${didYouMean(name, known) || `, which has ${known.join(", ") || "none"}`}`;
+      return file === undefined ? [] : [problemAt(file.origin, { place, reason })];
+    });
+  if (problems.length > 0) throw configError(problems);
   const changed = Object.entries(definitions).map(([name, definition]) => {
     const { onFailure, timeoutMs } = (Object.hasOwn(hooks, name) ? hooks[name] : undefined) ?? {};
     return [name, { ...definition, ...(onFailure === undefined ? {} : { onFailure }), ...(timeoutMs === undefined ? {} : { timeoutMs }) }];

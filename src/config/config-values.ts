@@ -92,14 +92,17 @@ function isLiteral(value: unknown): value is { readonly [LITERAL]: unknown } {
 
 /** True for keys whose values are most often secrets. */
 export function looksSecret(key: string): boolean {
-  return /(?:^|[_-])(?:api[_-]?key|key|token|secret|password|passwd|credentials?)$/i.test(key.replaceAll(/([a-z])([A-Z])/g, "$1_$2"));
+  return /(?:^|[_-])(?:api[_-]?keys?|keys?|tokens?|secrets?|passwords?|passwd|passphrase|credentials?)$/i.test(
+    key.replaceAll(/([a-z])([A-Z])/g, "$1_$2"),
+  );
 }
 
 /** Texts in the clear that look like secrets by their keys, by place. */
 export function clearSecrets(config: ConfigTable, place: Place): Place[] {
   return Object.entries(config).flatMap(([key, value]) => {
     const at = [...place, key];
-    if (typeof value === "string") return value !== "" && looksSecret(key) ? [at] : [];
+    const isListed = Array.isArray(value) && value.some((each) => typeof each === "string" && each !== "");
+    if (typeof value === "string" || isListed) return value !== "" && looksSecret(key) ? [at] : [];
     const isTable = typeof value === "object" && value !== null && !(value instanceof Secret) && !Array.isArray(value);
     return isTable ? clearSecrets(value as ConfigTable, at) : [];
   });

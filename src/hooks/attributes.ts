@@ -3,11 +3,8 @@
 import type { MortiseError } from "../api/errors.ts";
 import { invalidOption } from "../api/limits.ts";
 import { type Permissions, permissionDenied } from "../api/permissions.ts";
-import type { RequestContext } from "../api/request.ts";
+import { ATTRIBUTE_LIMITS, type RequestContext } from "../api/request.ts";
 import type { AttributeChanges } from "./decision.ts";
-
-/** Attributes that plugins may make of one request: how many it may have, and bytes of a name and of a value. */
-const MAX = { attributes: 64, name: 256, value: 4096 } as const;
 
 /** Says of an attribute's name whether it is among those that a permission lists. */
 type NameTest = (name: string) => boolean;
@@ -70,15 +67,16 @@ export function writeAttributes(
   who: { readonly plugin: string; readonly function: string },
   fault: (reason: string) => MortiseError,
 ): void {
+  const { maxAttributes, maxNameBytes, maxValueBytes } = ATTRIBUTE_LIMITS;
   const entries = Object.entries(changes);
   let added = 0;
   for (const [name, value] of entries) {
     if (!access.mayWrite(name)) throw permissionDenied(who.plugin, who.function, `writing attribute "${name}"`, "attributes", grantOf(name));
-    if (name === "" || Buffer.byteLength(name) > MAX.name) throw fault(`has an attribute whose name has not between 1 and ${MAX.name} bytes`);
-    if (value !== null && Buffer.byteLength(value) > MAX.value) throw fault(`has an attribute of more than ${MAX.value} bytes`);
+    if (name === "" || Buffer.byteLength(name) > maxNameBytes) throw fault(`has an attribute whose name has not between 1 and ${maxNameBytes} bytes`);
+    if (value !== null && Buffer.byteLength(value) > maxValueBytes) throw fault(`has an attribute of more than ${maxValueBytes} bytes`);
     if (value !== null && !attributes.has(name)) added++;
   }
-  if (added > 0 && attributes.size + added > MAX.attributes) throw fault(`makes more than ${MAX.attributes} attributes of the request`);
+  if (added > 0 && attributes.size + added > maxAttributes) throw fault(`makes more than ${maxAttributes} attributes of the request`);
   for (const [name, value] of entries) {
     if (value === null) attributes.delete(name);
     else attributes.set(name, value);

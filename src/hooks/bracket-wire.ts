@@ -23,7 +23,8 @@ export interface BracketEnd<I, O> {
 
 /**
  * `{"input", "output", "context"}` or `{"input", "error": {"code"?, "message", "final"}, "context"}`; answered like any
- * other hook, where `replace` and `answer` are a new output, which also takes the place of an error that is not final.
+ * other hook, where `replace` and `answer` are a new output, which also takes the place of an error that is not final. Work
+ * without a result has the output null.
  */
 export function bracketEndWire<I, O>(): Wire<BracketEnd<I, O>, O> {
   return END as Wire<BracketEnd<I, O>, O>;
@@ -33,7 +34,7 @@ const generic = genericWire<BracketEnd<unknown, unknown>, unknown>();
 
 const END: Wire<BracketEnd<unknown, unknown>, unknown> = {
   encode({ input, ending }) {
-    const end = ending.ok ? `"output":${toJson(ending.output)}` : `"error":${toJson(errorView(ending))}`;
+    const end = ending.ok ? `"output":${toJson(ending.output ?? null)}` : `"error":${toJson(errorView(ending))}`;
     return [`{"input":${toJson(input)},${end},"context":`, "}"];
   },
   context: genericContext,

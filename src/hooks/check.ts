@@ -31,22 +31,24 @@ const MAX_ISSUES = 3;
  * @throws Error with what is wrong as its message
  */
 export function checked<T>(check: Check<T>, value: unknown): T {
-  const result = typeof check === "function" ? check(value) : validate(check, value);
-  if (result instanceof Promise) {
-    result.catch(() => {}); // nobody waits for it
-    throw new TypeError("its check answers with a promise, which hooks do not wait for");
-  }
+  if (typeof check === "object") return validate(check, value);
+  const result = check(value);
+  refusePromise(result, "check");
   return result;
 }
 
 function validate<T>(schema: StandardSchema<T>, value: unknown): T {
   const result = schema["~standard"].validate(value);
-  if (result instanceof Promise) {
-    result.catch(() => {}); // nobody waits for it
-    throw new TypeError("its schema answers with a promise, which hooks do not wait for");
-  }
+  refusePromise(result, "schema");
   if (result.issues === undefined) return result.value;
   throw new TypeError(result.issues.slice(0, MAX_ISSUES).map(toText).join("; "));
+}
+
+/** Also promises of other kinds: none of them has issues, which would look like a value that is right. */
+function refusePromise<R>(result: R | Promise<R>, what: string): asserts result is R {
+  if (typeof result !== "object" || result === null || !("then" in result) || typeof result.then !== "function") return;
+  Promise.resolve(result).catch(() => {}); // nobody waits for it
+  throw new TypeError(`its ${what} answers with a promise, which hooks do not wait for`);
 }
 
 function toText({ message, path = [] }: SchemaIssue): string {

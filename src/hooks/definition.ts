@@ -101,7 +101,8 @@ export const hook: {
     define<"first", I, A>("first", options, DECIDING, {
       names: options.name,
       wire: options.wire,
-      checks: checksOf(options, undefined, options.output),
+      // A value in the place of the input is an answer here.
+      checks: checksOf(options, options.output as Check<I> | undefined, options.output),
     }),
   chain: <T, A = T>(options: DecidingHookOptions<T, A> = {}) =>
     define<"chain", T, A>("chain", options, DECIDING, { names: options.name, wire: options.wire, checks: checksOfChain(options) }),

@@ -1,6 +1,7 @@
 // Runs hooks: one function for each kind. Nothing here waits as long as plugins answer at once.
 // Types of values end here: what comes in and goes out is typed where hooks are defined.
 
+import { MortiseError } from "../api/errors.ts";
 import type { Ending } from "./bracket-wire.ts";
 import type { ChainDecision, Decision, FirstDecision } from "./decision.ts";
 import { Message } from "./message.ts";
@@ -131,6 +132,10 @@ async function attempt(work: (input: unknown) => unknown, input: unknown): Promi
 /** What an ending becomes by a plugin's decision. */
 function afterwards(run: HookRun, seat: Seat, ending: Ending<unknown>, decision: Decided): Ending<unknown> {
   const final = !ending.ok && ending.final;
+  if (decision.action === "replace") {
+    const reason = "replaces what is over; only an answer can stand for a result";
+    throw new MortiseError("MORTISE_HOOK_OUTPUT", { hook: run.hook.name, plugin: seat.plugin.name, function: seat.postFn, reason });
+  }
   if (decision.action === "answer" && !final) return { ok: true, output: decision.value };
   if (decision.action !== "reject") return ending;
   seat.counts.rejections++;

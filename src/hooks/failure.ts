@@ -2,11 +2,12 @@
 
 import { channel } from "node:diagnostics_channel";
 
+import { CHANNELS } from "../api/channels.ts";
 import { MortiseError, isMortiseError, printable } from "../api/errors.ts";
 import type { FailurePolicy } from "./definition.ts";
 
 /** Name of the channel of `node:diagnostics_channel` on which every failure is published. */
-export const HOOK_CHANNEL = "mortise:hook";
+export const HOOK_CHANNEL: typeof CHANNELS.failure = CHANNELS.failure;
 
 /** What is published of a failure, on {@link HOOK_CHANNEL}. */
 export interface HookFailure {

@@ -61,6 +61,14 @@ describe("compileFilters", () => {
     assert.equal(compileFilters([{}], fail), undefined);
   });
 
+  it("finds a long text wherever it begins, also in one that almost repeats it", () => {
+    const sought = "abcabcabdabcabc";
+    for (const text of [sought, `abcabc${sought}`, `${sought}x`, `abcabcabdabcab${sought}`, "abcabcabcabcabdabcabc", `\u{1f600}${sought}`])
+      assert.equal(lets({ a: { contains: sought } }, { a: text }), true, text);
+    for (const text of ["", sought.slice(1), sought.slice(0, -1), "abcabcabcabcabc".repeat(9)])
+      assert.equal(lets({ a: { contains: sought } }, { a: text }), false, text);
+  });
+
   it("takes inputs that are no objects", () => {
     for (const value of [undefined, null, 5, "text", [1]]) assert.equal(lets({ a: 1 }, value), false);
     assert.equal(lets({ "0": 1 }, [1]), true);
@@ -78,6 +86,7 @@ describe("compileFilters", () => {
     [{ a: { starts: "x" } }, /has the test "starts", but there are only prefix, contains, exists, not, gt, lt/],
     [{ a: { constructor: 1 } }, /has the test "constructor"/],
     [{ a: { prefix: 1 } }, /needs a text/],
+    [{ a: { contains: "x".repeat(1025) } }, /needs a value; a text has 1024 characters at most/],
     [{ a: { exists: "yes" } }, /needs true or false/],
     [{ a: { gt: "1" } }, /needs a number/],
     [{ a: { not: {} } }, /needs a value or an array of values/],

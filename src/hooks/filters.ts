@@ -32,6 +32,10 @@ export type CompiledFilter = (input: unknown) => boolean;
 
 type Test = (found: unknown) => boolean;
 
+/** Texts so short are looked for in whatever way the engine has. */
+const SHORT = 8;
+/** Texts that are looked for within others are longer than this in no honest filter. */
+const MAX_SOUGHT = 1024;
 const MAX_CONDITIONS = 64;
 const MAX_STEPS = 16;
 
@@ -77,9 +81,10 @@ const TESTS: Readonly<Record<keyof FilterTests, MakeTest>> = {
     return (found) => typeof found === "string" && found.startsWith(wanted);
   },
   contains(wanted, needs) {
-    if (!isValue(wanted)) throw needs("a value");
-    return (found) =>
-      typeof found === "string" ? typeof wanted === "string" && found.includes(wanted) : Array.isArray(found) && found.includes(wanted);
+    if (!isValue(wanted) || (typeof wanted === "string" && wanted.length > MAX_SOUGHT))
+      throw needs(`a value; a text has ${MAX_SOUGHT} characters at most`);
+    const isIn = typeof wanted === "string" ? seeker(wanted) : (): boolean => false;
+    return (found) => (typeof found === "string" ? isIn(found) : Array.isArray(found) && found.includes(wanted));
   },
   exists(wanted, needs) {
     if (typeof wanted !== "boolean") throw needs("true or false");
@@ -110,6 +115,28 @@ function isAnyOf(wanted: unknown, fail: (reason: string) => MortiseError): Test 
 
 function isValue(value: unknown): value is FilterValue {
   return value === null || typeof value === "string" || typeof value === "number" || typeof value === "boolean";
+}
+
+/**
+ * Looks for a text in others in time that grows with them alone, which `includes` does not promise: filters come from
+ * plugins and inputs from clients, who could agree on a pair that stops the thread. By Knuth, Morris and Pratt.
+ */
+function seeker(sought: string): (text: string) => boolean {
+  if (sought.length <= SHORT) return (text) => text.includes(sought);
+  /** Of each beginning of the sought text: how much of it, if the next character does not fit, is the beginning again. */
+  const again = new Uint16Array(sought.length);
+  for (let at = 1, fits = 0; at < sought.length; at++) {
+    while (fits > 0 && sought.charCodeAt(at) !== sought.charCodeAt(fits)) fits = again[fits - 1] as number;
+    if (sought.charCodeAt(at) === sought.charCodeAt(fits)) fits++;
+    again[at] = fits;
+  }
+  return (text) => {
+    for (let at = 0, fits = 0; at < text.length; at++) {
+      while (fits > 0 && text.charCodeAt(at) !== sought.charCodeAt(fits)) fits = again[fits - 1] as number;
+      if (text.charCodeAt(at) === sought.charCodeAt(fits) && ++fits === sought.length) return true;
+    }
+    return false;
+  };
 }
 
 /** What stands at a path, own properties only; undefined if nothing does. */

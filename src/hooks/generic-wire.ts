@@ -6,7 +6,7 @@ import { isJsonObject } from "./guest-json.ts";
 import { type GuestAnswer, type ShownContext, type Wire, attributesJson, toJson } from "./wire.ts";
 
 /** Longest reason of a rejection that is kept, in UTF-16 units. */
-const MAX_REASON = 1000;
+export const MAX_REASON = 1000;
 /** How an answer begins that a value and nothing else follows. */
 const REPLACE = '{"action":"replace","value":';
 

@@ -7,7 +7,8 @@ import { checked } from "./check.ts";
 import type { ChainDecision, FirstDecision } from "./decision.ts";
 import type { HookDefinition, HookDefinitions, HookKind } from "./definition.ts";
 import { runAll, runBracket, runChain, runFirst } from "./driver.ts";
-import { type HookState, type Roster, holding } from "./roster.ts";
+import { watchRun } from "./published.ts";
+import { type HookState, type Roster, holding, seatsFor } from "./roster.ts";
 import { HookRun, type RunEnvironment } from "./run.ts";
 
 /** Options of one run of a hook. */
@@ -88,7 +89,7 @@ const BIND: { readonly [K in HookKind]: (hook: HookState, host: HookHost) => Fun
       if (isIdle(hook, host)) return NOTHING;
       const run = begin(hook, host, options);
       const value = checkInput(hook, input);
-      return holding(lineUp, () => runFirst(run, lineUp.seats, value));
+      return watchRun(hook.name, run.request, host.clock, () => holding(lineUp, () => runFirst(run, seatsFor(lineUp, run.request), value)));
     };
     const answerOf = (decision: FirstDecision<unknown>): unknown => {
       if (decision.action === "reject") throw rejected(hook, decision);
@@ -105,7 +106,7 @@ const BIND: { readonly [K in HookKind]: (hook: HookState, host: HookHost) => Fun
       if (isIdle(hook, host)) return { action: "continue", value: input };
       const run = begin(hook, host, options);
       const value = checkInput(hook, input);
-      return holding(lineUp, () => runChain(run, lineUp.seats, value));
+      return watchRun(hook.name, run.request, host.clock, () => holding(lineUp, () => runChain(run, seatsFor(lineUp, run.request), value)));
     };
     const valueOf = (decision: ChainDecision<unknown, unknown>): unknown => {
       if (decision.action === "reject") throw rejected(hook, decision);
@@ -122,7 +123,7 @@ const BIND: { readonly [K in HookKind]: (hook: HookState, host: HookHost) => Fun
       if (isIdle(hook, host)) return undefined;
       const run = begin(hook, host, options);
       const value = checkInput(hook, input);
-      return holding(lineUp, () => runAll(run, lineUp.seats, value));
+      return watchRun(hook.name, run.request, host.clock, () => holding(lineUp, () => runAll(run, seatsFor(lineUp, run.request), value)));
     };
     return withPlugins(hook, (input: unknown, options?: HookRunOptions): Promise<void> => promise(() => start(input, options)), {});
   },
@@ -132,7 +133,7 @@ const BIND: { readonly [K in HookKind]: (hook: HookState, host: HookHost) => Fun
       if (isIdle(hook, host)) return work(input);
       const run = begin(hook, host, options);
       const value = checkInput(hook, input);
-      return holding(lineUp, () => runBracket(run, lineUp.seats, value, work));
+      return watchRun(hook.name, run.request, host.clock, () => holding(lineUp, () => runBracket(run, seatsFor(lineUp, run.request), value, work)));
     };
     const call = (input: unknown, work: (input: unknown) => unknown, options?: HookRunOptions): Promise<unknown> =>
       promise(() => start(input, work, options));
@@ -190,6 +191,6 @@ function promise<T>(work: () => T | Promise<T>): Promise<T> {
 
 function withPlugins<F extends (...values: never[]) => unknown, M extends object>(hook: HookState, call: F, methods: M): F & M & HookFunction {
   Object.defineProperty(call, "name", { value: hook.name });
-  Object.defineProperty(call, "plugins", { get: () => hook.lineUp.seats.map(({ plugin }) => plugin.name) });
+  Object.defineProperty(call, "plugins", { get: () => [...new Set(hook.lineUp.seats.map(({ plugin }) => plugin.name))] });
   return Object.assign(call as F & HookFunction, methods);
 }

@@ -15,11 +15,18 @@ export interface HookCallOptions {
   readonly context: RequestContext;
   readonly signal?: AbortSignal;
   readonly timeoutMs?: number;
+  /** Name of the hook, as it is published; here only if somebody subscribes. */
+  readonly hook?: string;
 }
 
 /** A plugin of any interface; {@link Plugin} fits. */
 export interface HookPlugin {
   readonly name: string;
+  /** Version and SHA-256 of the module, as they are published. @default "1", and "" */
+  readonly version?: string;
+  readonly digest?: string;
+  /** Hides the plugin's secrets in a text that is published. @default it has none */
+  redact?(text: string): string;
   /** Milliseconds that its calls may take, if it says so. */
   readonly timeoutMs?: number;
   has(fn: string): boolean;

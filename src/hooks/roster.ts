@@ -36,7 +36,10 @@ export interface Seat {
 
 /** The plugins of one hook in their order, as they are until a plugin comes or goes; and how many runs use them. */
 export interface LineUp {
+  /** All seats; of several versions of a plugin, each has its own. */
   readonly seats: readonly Seat[];
+  /** Those of one request, by its name; undefined where no plugin has several versions. */
+  readonly choose: ((request: string) => readonly Seat[]) | undefined;
   running: number;
   /** Called when the last run has ended. */
   drained: (() => void) | undefined;
@@ -49,11 +52,22 @@ export interface HookState {
   lineUp: LineUp;
 }
 
-interface Member {
+/** The seats of one version of a plugin, by hook. */
+export interface Seating {
   readonly name: string;
   readonly order: number;
   readonly seats: ReadonlyMap<string, Seat>;
 }
+
+/** A version of a plugin, and which part of the requests it serves. */
+export interface Share {
+  readonly seating: Seating;
+  /** All shares of a plugin together are 100. */
+  readonly percent: number;
+}
+
+/** A plugin with its versions. */
+type Member = readonly [Share, ...Share[]];
 
 /** All hooks of a host and all plugins in them. */
 export class Roster {
@@ -64,7 +78,7 @@ export class Roster {
 
   constructor(definitions: HookDefinitions) {
     for (const [name, definition] of Object.entries(definitions))
-      this.#hooks.set(name, { name, definition: definition as AnyHook, lineUp: lineUpOf([]) });
+      this.#hooks.set(name, { name, definition: definition as AnyHook, lineUp: lineUpOf(name, []) });
   }
 
   /** A hook's present state, which changes as plugins come and go. */
@@ -75,51 +89,28 @@ export class Roster {
   }
 
   /**
-   * Gives a plugin its seats.
+   * The seats that a plugin would have; it takes them when it {@link serve}s.
    *
-   * @returns names of the hooks that it takes part in
-   * @throws MortiseError MORTISE_PLUGIN_EXISTS for a name that another one has; MORTISE_INVALID_OPTION
+   * @throws MortiseError MORTISE_INVALID_OPTION, MORTISE_FILTER_INVALID
    */
-  add(entry: PluginEntry): readonly string[] {
-    const { name } = entry.plugin;
-    if (this.#members.has(name)) throw new MortiseError("MORTISE_PLUGIN_EXISTS", { plugin: name });
-    return this.#admit(entry);
-  }
-
-  /** {@link add}, but a plugin of the same name loses its seats in the same moment. */
-  replace(entry: PluginEntry): { readonly hooks: readonly string[]; readonly drained: Promise<void> } {
-    const before = this.#members.get(entry.plugin.name);
-    const hooks = this.#admit(entry);
-    return { hooks, drained: whenDrained(this.#using(before)) };
-  }
-
-  /** Takes a plugin's seats away. Settled when no run uses it any more. */
-  remove(name: string): Promise<void> {
-    const member = this.#members.get(name);
-    this.#members.delete(name);
-    this.#settle();
-    return whenDrained(this.#using(member));
-  }
-
-  /** What happened to a plugin, by hook. */
-  counts(name: string): Readonly<Record<string, Readonly<SeatCounts>>> {
-    const seats = this.#members.get(name)?.seats ?? new Map<string, Seat>();
-    return Object.fromEntries(Array.from(seats, ([hook, { counts }]) => [hook, { ...counts }]));
-  }
-
-  /** Line-ups of runs under way in which a plugin has a seat that it no longer has. */
-  #using(member: Member | undefined): LineUp[] {
-    const seats = new Set(member?.seats.values());
-    return this.#past.filter((lineUp) => lineUp.seats.some((seat) => seats.has(seat)));
-  }
-
-  #admit(entry: PluginEntry): readonly string[] {
+  seatingOf(entry: PluginEntry): Seating {
     const { order = 0, plugin } = entry;
     if (!Number.isFinite(order)) throw invalidOption("order", printable(order), "a number");
-    const seats = this.#seats(entry);
-    this.#members.set(plugin.name, { name: plugin.name, order, seats });
+    return { name: plugin.name, order, seats: this.#seats(entry) };
+  }
+
+  /** Lets these versions serve a plugin's name from now on, in the place of those that did; none takes it out of all hooks. */
+  serve(name: string, shares: readonly Share[]): void {
+    const [first, ...others] = shares;
+    if (first === undefined) this.#members.delete(name);
+    else this.#members.set(name, [first, ...others]);
     this.#settle();
-    return [...seats.keys()];
+  }
+
+  /** Settled when no run uses these seats any more; they must not serve. */
+  async whenUnused({ seats }: Seating): Promise<void> {
+    const left = new Set(seats.values());
+    await whenDrained(this.#past.filter((lineUp) => lineUp.running > 0 && lineUp.seats.some((seat) => left.has(seat))));
   }
 
   #seats(entry: PluginEntry): Map<string, Seat> {
@@ -155,20 +146,56 @@ export class Roster {
 
   #settle(): void {
     this.#past = this.#past.filter(({ running }) => running > 0);
-    const inOrder = Array.from(this.#members.values()).toSorted((a, b) => a.order - b.order || (a.name < b.name ? -1 : 1));
+    const inOrder = Array.from(this.#members.values()).toSorted(
+      ([{ seating: a }], [{ seating: b }]) => a.order - b.order || (a.name < b.name ? -1 : 1),
+    );
     for (const [name, hook] of this.#hooks) {
-      const forward = inOrder.flatMap((member) => member.seats.get(name) ?? []);
-      const seats = hook.definition.reverse ? forward.toReversed() : forward;
+      const forward = inOrder.filter((member) => member.some(({ seating }) => seating.seats.has(name)));
+      const members = hook.definition.reverse ? forward.toReversed() : forward;
+      const next = lineUpOf(name, members);
       const { lineUp } = hook;
-      if (seats.length === lineUp.seats.length && seats.every((seat, index) => seat === lineUp.seats[index])) continue;
+      // Who chooses may have other shares of the same seats.
+      const same = next.choose === undefined && lineUp.choose === undefined && next.seats.length === lineUp.seats.length;
+      if (same && next.seats.every((seat, index) => seat === lineUp.seats[index])) continue;
       if (lineUp.running > 0) this.#past.push(lineUp);
-      hook.lineUp = lineUpOf(seats);
+      hook.lineUp = next;
     }
   }
 }
 
-function lineUpOf(seats: readonly Seat[]): LineUp {
-  return { seats, running: 0, drained: undefined };
+function lineUpOf(hook: string, members: readonly Member[]): LineUp {
+  const seatsOf = (member: Member): Seat[] => member.flatMap(({ seating }) => seating.seats.get(hook) ?? []);
+  const choose = (request: string): Seat[] => members.flatMap((member) => chosen(member, request).seats.get(hook) ?? []);
+  const split = members.some((member) => member.length > 1);
+  return { seats: members.flatMap(seatsOf), choose: split ? choose : undefined, running: 0, drained: undefined };
+}
+
+/** The version that serves a request: the same in every hook, as long as the shares stay. */
+function chosen(member: Member, request: string): Seating {
+  const [{ seating }] = member;
+  return member.length === 1 ? seating : chooseShare(member, seating.name, request).seating;
+}
+
+/** One of several shares, by the name of a request. */
+export function chooseShare<S extends { readonly percent: number }>(shares: readonly S[], plugin: string, request: string): S {
+  let left = percentOf(`${plugin}\0${request}`);
+  const found = shares.find(({ percent }) => (left -= percent) < 0) ?? shares.at(-1);
+  if (found === undefined) throw new RangeError(`plugin ${plugin} has no shares`);
+  return found;
+}
+
+/** A number from 0 up to 100 that a text always has, and that spreads evenly (FNV-1a, with the finish of MurmurHash3). */
+function percentOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32) * 100;
+}
+
+/** The seats that a run for a request has. */
+export function seatsFor({ seats, choose }: LineUp, { id }: { readonly id: string }): readonly Seat[] {
+  return choose === undefined ? seats : choose(id);
 }
 
 function own<T>(record: Readonly<Record<string, T>>, name: string): T | undefined {

@@ -2,6 +2,7 @@
 
 import { MortiseError, printable } from "../api/errors.ts";
 import type { RequestContext } from "../api/request.ts";
+import { areCallsWatched } from "../host/watched-call.ts";
 import { writeAttributes } from "./attributes.ts";
 import { type Check, checked } from "./check.ts";
 import { CONTINUE, type Decision } from "./decision.ts";
@@ -9,6 +10,7 @@ import { type HookFailure, coded, hookFailed, publish } from "./failure.ts";
 import { type GuestJson, readGuestJson } from "./guest-json.ts";
 import type { Message } from "./message.ts";
 import type { HookCallOptions, HookOutput } from "./plugin-entry.ts";
+import { publishDecision } from "./published.ts";
 import type { HookState, Seat } from "./roster.ts";
 import type { GuestAnswer, ShownContext } from "./wire.ts";
 
@@ -64,7 +66,8 @@ export class HookRun {
     const shown: ShownContext = { request: this.request, attributes: seat.access.shown(this.request) };
     const text = message.text(shown, this.hook.name);
     seat.counts.calls++;
-    const output = seat.plugin.start(fn, text, this.#callOptions(seat, fn));
+    const options = this.#callOptions(seat, fn);
+    const output = seat.plugin.start(fn, text, areCallsWatched() ? { ...options, hook: this.hook.name } : options);
     const given = message.value;
     if (output instanceof Promise) return output.then((settled) => this.#read(seat, fn, message, given, shown, settled));
     return this.#read(seat, fn, message, given, shown, output);
@@ -80,7 +83,7 @@ export class HookRun {
     const left = this.#overtime ? hookLeft : Math.min(hookLeft, context.timeLeftMs);
     if (left === Number.POSITIVE_INFINITY) return signal === undefined ? { context } : { context, signal };
     if (left <= 0) {
-      const limit = hookLeft <= 0 ? this.hook.definition.timeoutMs : 0;
+      const limit = hookLeft <= 0 ? this.hook.definition.timeoutMs : context.timeoutMs;
       throw new MortiseError("MORTISE_TIMEOUT", { plugin: plugin.name, function: fn, limit });
     }
     const timeoutMs = Math.min(left, seat.timeoutMs);
@@ -104,16 +107,16 @@ export class HookRun {
     const decision = this.#checked(message.wire.decode(answer), fault);
     if (definition.kind === "all" && decision.action !== "continue") throw fault(`decides with "${decision.action}", which observers cannot`);
     if (decision.attributes !== undefined) writeAttributes(this.request, seat.access, decision.attributes, who, fault);
+    publishDecision({ hook: this.hook, plugin: seat.plugin, function: fn, request: this.request, given, decision });
     return decision;
   }
 
   #checked<T, A>(decision: Decision<T, A>, fault: (reason: string) => MortiseError): Decision<T, A> {
     const { checks } = this.hook.definition;
     if (decision.action === "replace" && checks.replace !== undefined) {
-      const value = accept(checks.replace as Check<T>, decision.value, fault);
-      // What a check has changed is no longer what the plugin wrote.
+      // A check may change the value, also in its place: then what the plugin wrote is no longer its text.
       const { json: _json, ...rest } = decision;
-      return value === decision.value ? decision : { ...rest, value };
+      return { ...rest, value: accept(checks.replace as Check<T>, decision.value, fault) };
     }
     if (decision.action === "answer" && checks.answer !== undefined)
       return { ...decision, value: accept(checks.answer as Check<A>, decision.value, fault) };

@@ -107,8 +107,12 @@ export function isSuccess(status: number): boolean {
   return status >= 200 && status <= 299;
 }
 
-/** The value at a path of a body that may be JSON. */
+/** Bytes of an error's body that are looked at. */
+export const MAX_ERROR_BYTES: number = 256 << 10;
+
+/** The value at a path of an error's body that may be JSON; undefined for a body that is too long to be looked at. */
 export function jsonAt(body: Uint8Array, ...path: readonly string[]): unknown {
+  if (body.length > MAX_ERROR_BYTES) return undefined;
   let value = parseJson(new TextDecoder().decode(body));
   for (const name of path) value = isRecord(value) && Object.hasOwn(value, name) ? value[name] : undefined;
   return value;

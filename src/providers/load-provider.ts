@@ -117,7 +117,11 @@ class Guests {
 
   /** One for calls that keep an instance busy for long, made once. */
   aside(setUp: (guest: ProviderGuest) => Promise<void>, maxInstances: number): Promise<ProviderGuest> {
-    this.#aside ??= this.#prepared(this.#make({ stateless: true, pool: { maxInstances } }, false), setUp);
+    this.#aside ??= this.#prepared(this.#make({ stateless: true, pool: { maxInstances } }, false), setUp).catch((error: unknown) => {
+      // What stood in the way may be gone the next time.
+      this.#aside = undefined;
+      throw error;
+    });
     return this.#aside;
   }
 
@@ -133,8 +137,14 @@ class Guests {
 
   async #prepared(making: Promise<ProviderGuest>, setUp: (guest: ProviderGuest) => Promise<void>): Promise<ProviderGuest> {
     const guest = await making;
-    await setUp(guest);
-    return guest;
+    try {
+      await setUp(guest);
+      return guest;
+    } catch (error) {
+      this.#made.delete(guest);
+      await guest.close(true);
+      throw error;
+    }
   }
 
   async #make(rest: PluginOptions, oneByOne: boolean): Promise<ProviderGuest> {

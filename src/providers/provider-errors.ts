@@ -10,7 +10,8 @@ export function providerError(giver: Giver, payload: ErrorPayload, cause?: unkno
   const message = "message" in payload ? payload.message : "";
   const retryAfterSecs = retryAfterOf(payload);
   const details = {
-    ...giver,
+    plugin: giver.plugin,
+    function: giver.function,
     reason: message === "" ? payload.type : `${payload.type}: ${printable(message)}`,
     payload,
     retryable: isRetryable(payload),

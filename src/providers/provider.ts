@@ -75,12 +75,17 @@ export class Provider {
     const operation = await this.#begin("chatStream", "streamTimeoutMs", options, request);
     try {
       if (this.#streaming.supported) {
+        let begun = false;
         try {
-          yield* this.#parts.dialect.chatStream(operation, request);
+          for await (const chunk of this.#parts.dialect.chatStream(operation, request)) {
+            begun = true;
+            yield chunk;
+          }
           return;
         } catch (error) {
-          if (!isNotImplemented(error)) throw error;
-          // Before the first chunk: only then do plugins say this. What a configuration of one request brought about is not kept.
+          // Once there was a chunk, asking again would give, and cost, everything twice.
+          if (begun || !isNotImplemented(error)) throw error;
+          // What a configuration of one request brought about is not kept.
           if (!operation.isOverridden)
             this.#streaming = { supported: false, because: "the plugin said that it does not stream, when it was asked to" };
         }

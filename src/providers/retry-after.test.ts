@@ -30,4 +30,10 @@ describe("retryAfterSecs", () => {
   for (const [headers, body, seconds] of cases)
     it(`gives ${seconds} for ${JSON.stringify(headers).slice(0, 80)} and ${body === "" ? "no body" : body}`, () =>
       assert.equal(retryAfterSecs({ headers, body: new TextEncoder().encode(body) }, NOW), seconds));
+
+  it("does not look into a body of more than 256 KiB, which would hold the thread", () => {
+    const body = (chars: number): Uint8Array<ArrayBuffer> => new TextEncoder().encode(`{"retry_after":5,"text":"${"x".repeat(chars)}"}`);
+    const seconds = (chars: number): number | undefined => retryAfterSecs({ headers: {}, body: body(chars) }, NOW);
+    assert.deepEqual([seconds(200 << 10), seconds(256 << 10)], [5, undefined]);
+  });
 });

@@ -1,9 +1,7 @@
 // The body of a response that turns out not to be a stream, but an error.
 
 import type { HttpResponse, HttpStream } from "../api/http.ts";
-
-/** Bytes of an error's body that are looked at. */
-const MAX_BYTES = 256 << 10;
+import { MAX_ERROR_BYTES } from "./http-wire.ts";
 
 /** Reads a short body; what is longer is cut. */
 export async function readAll(stream: HttpStream): Promise<HttpResponse> {
@@ -14,10 +12,10 @@ export async function readAll(stream: HttpStream): Promise<HttpResponse> {
     for await (const piece of body) {
       pieces.push(piece);
       length += piece.length;
-      if (length > MAX_BYTES) break;
+      if (length > MAX_ERROR_BYTES) break;
     }
   } finally {
     stream.close();
   }
-  return { status, headers, body: Uint8Array.from(Buffer.concat(pieces).subarray(0, MAX_BYTES)) };
+  return { status, headers, body: Uint8Array.from(Buffer.concat(pieces).subarray(0, MAX_ERROR_BYTES)) };
 }

@@ -2,13 +2,10 @@
 
 import { MortiseError } from "../api/errors.ts";
 import { type Permissions, permissionDenied } from "../api/permissions.ts";
-import { type RequestContext, isRequestContext } from "../api/request.ts";
+import { ATTRIBUTE_LIMITS, type RequestContext, isRequestContext } from "../api/request.ts";
 import type { ServiceTable } from "../api/services.ts";
 import { immediate } from "./define-service.ts";
 import { argumentsOf } from "./service-arguments.ts";
-
-/** Bounds of the attributes that plugins write. */
-export const ATTRIBUTE_LIMITS = { maxAttributes: 64, maxNameBytes: 256, maxValueBytes: 4096 } as const;
 
 const encoder = new TextEncoder();
 
@@ -27,6 +24,8 @@ export function attributeServices({ read = [], write = [] }: NonNullable<Permiss
     attribute_set: immediate(["text", "text"], "none", (call, name, value) => {
       const key = set.name(call, "name", name, maxNameBytes);
       if (!matchesAttribute(write, key)) throw denied(call, `writing attribute "${key}"`, "write", key);
+      // Plugins that give attributes back would be sent JSON that they may not send.
+      if (key === "__proto__") throw set.wrong(call, "name", `is "${key}", which nothing can be called`);
       const text = set.text(call, "value", value, maxValueBytes);
       const request = requestOf(call.context);
       if (request === undefined)

@@ -23,6 +23,8 @@ export type SampleProblem =
   /** It was dropped and counted; `first` for the first time that this bound is passed. */
   | { readonly kind: "limit"; readonly what: string; readonly limit: string; readonly first: boolean };
 
+/** Longest JSON of labels that is remembered, in UTF-16 units. */
+const MAX_READ_CHARS = 1024;
 const NAME = /^[a-z_][a-z0-9_]{0,63}$/;
 
 /** What {@link Metrics.snapshot} gives. */
@@ -80,6 +82,8 @@ export class PluginMetrics {
   readonly #metrics = new Map<string, Metric>();
   readonly #passed = new Set<string>();
   #series = 0;
+  /** Label sets that are remembered by their JSON. */
+  #read = 0;
 
   constructor(plugin: string) {
     this.plugin = plugin;
@@ -127,8 +131,11 @@ export class PluginMetrics {
     const target = metric ?? { kind, series: new Map(), read: new Map() };
     if (metric === undefined) this.#metrics.set(name, target);
     target.series.set(read.key, series);
-    // There are countless ways to write the same labels; the first few are those of real plugins.
-    if (target.read.size < this.limits.maxSeries * 2) target.read.set(json, series);
+    // There are countless ways to write the same labels; the first few, and short ones, are those of real plugins.
+    if (json.length <= MAX_READ_CHARS && this.#read < this.limits.maxPluginSeries * 2) {
+      target.read.set(json, series);
+      this.#read++;
+    }
     record(series, kind, value);
     return undefined;
   }

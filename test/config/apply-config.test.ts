@@ -87,6 +87,15 @@ describe("withConfiguredHooks()", () => {
     assert.deepEqual(changed.save, definitions.save);
   });
 
+  it("refuses what is said of a hook that there is not, since it would hold for none", async () => {
+    const config = await parse(`[hooks.check]\non_failure = "open"\n\n[hooks.saev]\non_failure = "closed"\n`);
+    assert.throws(() => withConfiguredHooks({ check: hook.chain<string>(), save: hook.all<string>() }, config), {
+      code: "MORTISE_CONFIG_INVALID",
+      message: /"mortise.toml", line 4, column 8: hooks.saev is no hook of the host; did you mean "save"\?$/,
+    });
+    assert.throws(() => withConfiguredHooks({}, config), { code: "MORTISE_CONFIG_INVALID", message: /which has none; there is 1 more problem$/ });
+  });
+
   it("is not fooled by names that every object has", async () => {
     const definitions = { toString: hook.all<string>() };
     assert.equal(withConfiguredHooks(definitions, await parse("")).toString.onFailure, "open");

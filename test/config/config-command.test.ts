@@ -112,7 +112,7 @@ path = "a.db"
 path = "x.node"
 digest = "sha256:${"0".repeat(64)}"
 ${PLUGIN}
-config = { key = { env = "H4_SECRET" }, api_key = "${SECRET}", "a b" = [1, { c = true }], plain = "x" }
+config = { key = { env = "H4_SECRET" }, api_key = "${SECRET}", auth_tokens = ["${SECRET}"], apikey = "${SECRET}", "a b" = [1, { c = true }], plain = "x" }
 permissions = { databases.main = "read", paths = { "./d" = { guest = "/d" } } }
 filters.save = { "user.role" = ["a"], n = { gt = 1 } }
 stateless = true
@@ -127,6 +127,8 @@ stateless = true
     assert.deepEqual(JSON.parse(JSON.stringify(shown.plugins[0]?.["config"])), {
       key: "[secret env:H4_SECRET]",
       api_key: "[hidden]",
+      auth_tokens: ["[hidden]"],
+      apikey: "[hidden]",
       "a b": [1, { c: true }],
       plain: "x",
     });

@@ -99,7 +99,7 @@ describe("docs/permissions.md", () => {
     const block = codeBlocks(page).find(({ info }) => info === "toml");
     const text = `[databases.orders]\nkind = "sqlite"\npath = "a"\n[[plugins]]\nname = "a"\nsource = "a"\n${block?.body ?? ""}`;
     const { plugins } = await parseConfig(text);
-    assert.deepEqual(Object.keys(plugins[0]?.permissions ?? {}).toSorted(), ["attributes", "clock", "databases", "hosts", "kv", "paths"]);
+    assert.deepEqual(Object.keys(plugins[0]?.permissions ?? {}).toSorted(), ["attributes", "call", "clock", "databases", "hosts", "kv", "paths"]);
   });
 });
 

@@ -50,6 +50,12 @@ describe("A check", () => {
       await assert.rejects(run, { code: "MORTISE_HOOK_FAILED", message: /is refused: it is odd$/ });
   });
 
+  it("of a first hook holds for what takes the place of the input, too, which is an answer there", async () => {
+    await using host = await createHost({ hooks: { decide: hook.first<unknown, number>({ output: even }) } });
+    await host.plugins.load(await guest({ decide: action("replace", { value: 3 }) }), { name: "a" });
+    await assert.rejects(host.hooks.decide(1), { code: "MORTISE_HOOK_FAILED", message: /is refused: it is odd$/ });
+  });
+
   it("of a bracket is for inputs or for results, wherever they come from", async () => {
     await using host = await createHost({
       hooks: { wrap: hook.bracket<number, { n: number }>({ input: even, output: z.object({ n: z.number() }) }) },
@@ -81,12 +87,28 @@ describe("A check", () => {
     assert.equal(((await host.hooks.change(0)) as { input: unknown }).input, 2);
   });
 
-  it("must not be asynchronous", async () => {
+  it("that changes a value in its place shows the next plugin what it has left", async () => {
+    const strip = (value: unknown): unknown => {
+      if (typeof value === "object" && value !== null && "admin" in value) delete value.admin;
+      return value;
+    };
+    await using host = await createHost({ hooks: { change: hook.chain<unknown>({ output: strip }) } });
+    await host.plugins.load(await guest({ change: action("replace", { value: { user: 1, admin: true } }) }), { name: "a" });
+    await host.plugins.load(await guest({ change: NEST }), { name: "b" });
+    assert.deepEqual(((await host.hooks.change(0)) as { input: unknown }).input, { user: 1 });
+  });
+
+  it("must not be asynchronous, with promises of whatever kind", async () => {
     const slow = z.string().refine(async () => true);
     await using host = await createHost({
       hooks: { a: hook.chain<string>({ input: slow }), b: hook.chain<string>({ input: (async () => "x") as never }) },
     });
     await host.plugins.load(await guest({ a: "", b: "" }), { name: "a" });
     for (const run of [host.hooks.a("x"), host.hooks.b("x")]) await assert.rejects(run, { code: "MORTISE_HOOK_INPUT" });
+    // oxlint-disable-next-line unicorn/no-thenable -- other libraries' promises are what this is about
+    const foreign = { "~standard": { version: 1 as const, validate: () => ({ then() {} }) as never } };
+    await using other = await createHost({ hooks: { a: hook.first<string, unknown>({ output: foreign }) } });
+    await other.plugins.load(await guest({ a: action("answer", { value: 1 }) }), { name: "a" });
+    await assert.rejects(other.hooks.a("x"), { code: "MORTISE_HOOK_FAILED", message: /answers with a promise/ });
   });
 });

@@ -168,6 +168,7 @@ describe("A guard", () => {
     const request = host.request({ timeoutMs: 10 });
     now += 10;
     assert.equal(await codeOf(host.hooks.guard(1, { request })), "MORTISE_HOOK_FAILED: MORTISE_TIMEOUT");
+    await assert.rejects(host.hooks.guard(1, { request }), { message: /past its deadline of 10 ms$/ });
     assert.equal(await codeOf(host.hooks.lenient(1, { request })), undefined);
     assert.deepEqual(calls(), [1, 1, 0]);
   });

@@ -93,7 +93,9 @@ describe("host.plugins.load", () => {
   it("loads a plugin without any hook, and says so", async () => {
     await using host = await createHost({ hooks: HOOKS });
     const plugin = await host.plugins.load(await guest({ other: "" }), { name: "a" });
-    assert.deepEqual(host.plugins.list(), [{ name: "a", abi: "extism", order: 0, hooks: [], counts: {} }]);
+    assert.deepEqual(host.plugins.list(), [
+      { name: "a", abi: "extism", version: "1", state: "ready", enabled: true, order: 0, hooks: [], counts: {} },
+    ]);
     assert.equal(host.plugins.get("a"), plugin);
     assert.equal((await plugin.call("other")).length, 0);
   });

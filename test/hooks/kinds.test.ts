@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { type BracketEnd, bracketEndWire } from "../../src/hooks/bracket-wire.ts";
 import { hook } from "../../src/hooks/definition.ts";
 import type { HookFunctions } from "../../src/hooks/host-hooks.ts";
 import { type Host, createHost } from "../../src/manager/create-host.ts";
@@ -201,6 +202,23 @@ describe("hook.bracket", () => {
     assert.equal(outer.input.input, "a", "what b made of the input is shown to a, too");
     assert.equal(outer.output.output.done.input, "a");
     assert.equal(outer.output.input.input, "a");
+  });
+
+  it("tells of work without a result as null, and gives back what the work gave", async () => {
+    await using host = await hostWith({ a: { post_wrap: NEST } });
+    assert.equal(((await host.hooks.wrap(1, () => undefined)) as { output: unknown }).output, null);
+    await using quiet = await hostWith({ a: { post_wrap: "" } });
+    assert.equal(await quiet.hooks.wrap(1, () => undefined), undefined);
+  });
+
+  it("takes a wire that replaces an ending for a failure", async () => {
+    const postWire = {
+      ...bracketEndWire<unknown, unknown>(),
+      decode: ({ given }: { readonly given: BracketEnd<unknown, unknown> }) => ({ action: "replace" as const, value: given }),
+    };
+    await using host = await createHost({ hooks: { wrap: hook.bracket<unknown, unknown>({ postWire }) } });
+    await host.plugins.load(await guest({ post_wrap: action("replace", { value: 1 }) }), { name: "a" });
+    await assert.rejects(host.hooks.wrap(1, done), { code: "MORTISE_HOOK_FAILED", message: /only an answer can stand for a result$/ });
   });
 
   it("asks only those after the work whose function before it ran", async () => {

@@ -34,6 +34,12 @@ describe("A request", () => {
     assert.equal(new Set([request.id, ...others.map(({ context }) => context["request_id"])]).size, 3);
   });
 
+  it("is refused with what is no deadline or no text", () => {
+    for (const options of [{ timeoutMs: Number.NaN }, { timeoutMs: "5" }, { id: 5 }, { id: null }, { traceparent: ["a"] }, { attributes: { a: 1 } }])
+      assert.throws(() => new RequestContext(options as never), { code: "MORTISE_INVALID_OPTION" }, JSON.stringify(options));
+    assert.ok(new RequestContext({ timeoutMs: -1 }).timeLeftMs < 0);
+  });
+
   it("is shown with its trace context, if it has one, and with the attributes that the plugin may read", async () => {
     await using host = await createHost({ hooks: HOOKS });
     const bytes = await guest({ after: ECHO });

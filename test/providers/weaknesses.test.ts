@@ -199,6 +199,17 @@ describe("Weakness: streaming is guessed from exports", () => {
       assert.equal(loaded.report.streaming.supported, false);
     });
 
+  it("does not ask again for what has begun, whatever the plugin says then", async () => {
+    await using there = await upstream(({ path }, response) => (path === "/stream" ? (response.end("first\n"), true) : false));
+    const refusal = { error: `{"payload":{"type":"not_implemented","message":"no"}}` };
+    const provider = await textProvider({ ...third(there.url), ...parser(`[{"chunk":{"text":"x"},"usage":null}]`, refusal) });
+    await using loaded = await loadText(provider, GRANTED(there.host));
+    const stream = loaded.chatStream(say("x"));
+    assert.deepEqual((await stream.next()).value, { text: "x" });
+    assert.partialDeepStrictEqual((await endOf(stream.next())).payload, { type: "not_implemented" });
+    assert.deepEqual([provider.inputs("chat_request").length, loaded.report.streaming.supported], [0, true]);
+  });
+
   it("lacks a function of the parser: it does not stream", async () => {
     const { chat_stream_parser_close: _close, ...incomplete } = parser("[]");
     await using loaded = await loadText(await textProvider({ ...third("http://127.0.0.1:1"), ...incomplete }));

@@ -193,6 +193,21 @@ describe("Generation 3", () => {
     checkResponse(provider.inputs("parse_complete_response")[0], `{"cfg":${CFG},"resp":{"resp":`, 200, "pong größer", "}}");
   });
 
+  it("speech: an instance of its own, and another try where that could not be set up", async () => {
+    const provider = await textProvider(third("http://127.0.0.1:1", { speech: `{"audio_base64":"AQL/","mime_type":null}` }));
+    const { see } = provider.hostFunctions["extism:host/user"];
+    let refusals = 1;
+    const faulty: typeof see = (context, ...values) => {
+      see(context, ...values);
+      const [fn, input] = provider.seen.at(-1) ?? [];
+      if (fn === "init_logging" && input === "0" && refusals-- > 0) throw new RangeError("not now");
+    };
+    const logger = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+    await using loaded = await loadText({ ...provider, hostFunctions: { "extism:host/user": { see: faulty } } }, { logger });
+    await assert.rejects(loaded.speech({ text: "t" }), { message: /not now/ });
+    assert.deepEqual((await loaded.speech({ text: "t" })).audio, Uint8Array.of(1, 2, 255));
+  });
+
   it("transcribe and speech: base64, and the plugin makes the request itself", async () => {
     await using there = await server();
     const provider = await textProvider(

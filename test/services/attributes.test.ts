@@ -70,6 +70,7 @@ describe("attributes", () => {
     assert.deepEqual([context.attributes.size, context.attributes.get("a0")], [64, "changed"]);
     for (const [name, value] of [
       ["", ""],
+      ["__proto__", "x"],
       ["n".repeat(257), ""],
       ["a1", "x".repeat(4097)],
       ["a1", "\ud800"],

@@ -4,7 +4,7 @@ import type { AttributeChanges } from "../decision.ts";
 import { isJsonObject } from "../guest-json.ts";
 import { type GuestAnswer, type ShownContext, toJson } from "../wire.ts";
 
-/** Keys that belong to the gateway: what plugins write there is dropped, as in Bifrost itself. */
+/** Keys that belong to the gateway, in any case: what plugins write there is dropped, as in Bifrost itself. */
 const RESERVED: ReadonlySet<string> = new Set([
   "request_id",
   "request-id",
@@ -35,7 +35,8 @@ export function contextChanges(context: unknown, answer: GuestAnswer<unknown>): 
   const changes: Record<string, string | null> = Object.create(null);
   let some = false;
   for (const [name, value] of Object.entries(context)) {
-    if (RESERVED.has(name) || name.startsWith(RESERVED_PREFIX)) continue;
+    const lower = name.toLowerCase();
+    if (RESERVED.has(lower) || lower.startsWith(RESERVED_PREFIX)) continue;
     const text = value === null || typeof value === "string" ? value : JSON.stringify(value);
     if (text === (answer.attributes.get(name) ?? null)) continue;
     changes[name] = text;
@@ -44,12 +45,34 @@ export function contextChanges(context: unknown, answer: GuestAnswer<unknown>): 
   return some ? changes : undefined;
 }
 
-/** An answer's object. */
-export function readEnvelope(answer: GuestAnswer<unknown>): Readonly<Record<string, unknown>> {
+/** Fields of answers to other hooks, which a plugin that decides by them would not be understood to mean. */
+const FOREIGN: readonly string[] = ["action", "kind"];
+
+/**
+ * An answer's object by the names of its fields, which are the same in any case, as to Bifrost's own decoder. Other fields
+ * are left out, but for those that look as if they decided: an answer that would be overlooked is none that lets pass.
+ */
+export function readEnvelope(answer: GuestAnswer<unknown>, fields: readonly string[]): Readonly<Record<string, unknown>> {
   const { value } = answer.json();
   if (value === null) return {};
   if (!isJsonObject(value)) throw answer.fault("is not a JSON object");
-  return value;
+  const envelope: Record<string, unknown> = Object.create(null);
+  const keys = Object.keys(value);
+  for (const key of keys) {
+    const name = key.toLowerCase();
+    if (fields.includes(name)) {
+      if (Object.hasOwn(envelope, name)) throw answer.fault(`has the field "${name}" in two spellings`);
+      envelope[name] = value[key];
+    } else if ([...fields, ...FOREIGN].some((each) => bare(each) === bare(name)))
+      throw answer.fault(`has the field "${key}", which means nothing here; its fields are ${fields.join(", ")}`);
+  }
+  if (keys.length > 0 && Object.keys(envelope).length === 0) throw answer.fault(`has none of the fields ${fields.join(", ")}`);
+  return envelope;
+}
+
+/** A name without what joins its parts. */
+function bare(name: string): string {
+  return name.replaceAll(/[-_ ]/g, "");
 }
 
 /** An object that says something: null, absent and `{}` are the same, "unchanged" or "none". */

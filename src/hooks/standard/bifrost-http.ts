@@ -2,6 +2,7 @@
 
 import type { BracketEnd } from "../bracket-wire.ts";
 import { CONTINUE, type Decision, withAttributes } from "../decision.ts";
+import { MAX_REASON } from "../generic-wire.ts";
 import { isJsonObject, readGuestJson, sameJson } from "../guest-json.ts";
 import { type GuestAnswer, type Wire, toJson } from "../wire.ts";
 import { contextChanges, contextJson, errorText, flag, present, readEnvelope, refuseError } from "./bifrost-context.ts";
@@ -9,13 +10,18 @@ import type { HttpRequest, HttpResponse, StreamChunk } from "./bifrost-types.ts"
 
 type Json = Readonly<Record<string, unknown>>;
 
+/** Fields of answers. */
+const PRE_FIELDS: readonly string[] = ["context", "request", "response", "has_response", "error"];
+const POST_FIELDS: readonly string[] = ["context", "request", "response", "error"];
+const CHUNK_FIELDS: readonly string[] = ["context", "request", "chunk", "has_chunk", "skip", "error"];
+
 /** `http_pre_hook`: the request as it is, another one, or a response in its place. */
 export const HTTP_PRE_WIRE: Wire<HttpRequest, HttpResponse> = {
   encode: (request) => ['{"context":', `,"request":${requestJson(request)}}`],
   context: contextJson,
   unchanged: ["null", "{}"],
   decode(answer): Decision<HttpRequest, HttpResponse> {
-    const envelope = readEnvelope(answer);
+    const envelope = readEnvelope(answer, PRE_FIELDS);
     refuseError(envelope["error"], "error", answer);
     const attributes = contextChanges(envelope["context"], answer);
     const response = present(envelope["response"], "response", answer);
@@ -24,6 +30,8 @@ export const HTTP_PRE_WIRE: Wire<HttpRequest, HttpResponse> = {
       if (response === undefined) throw answer.fault('has "has_response", but no response');
       return withAttributes({ action: "answer", value: readResponse(response, answer) }, attributes);
     }
+    // A response without a status is how some languages write none.
+    if ((response?.["status_code"] ?? 0) !== 0) throw answer.fault('has a response, but "has_response" is false');
     const changed = readRequest(present(envelope["request"], "request", answer), answer.given, answer);
     if (changed === answer.given) return withAttributes(CONTINUE, attributes);
     return withAttributes({ action: "replace", value: changed }, attributes);
@@ -36,7 +44,7 @@ export const HTTP_POST_WIRE: Wire<BracketEnd<HttpRequest, HttpResponse>, HttpRes
   context: contextJson,
   unchanged: ["null", "{}"],
   decode(answer): Decision<BracketEnd<HttpRequest, HttpResponse>, HttpResponse> {
-    const envelope = readEnvelope(answer);
+    const envelope = readEnvelope(answer, POST_FIELDS);
     refuseError(envelope["error"], "error", answer);
     return withAttributes(CONTINUE, contextChanges(envelope["context"], answer));
   },
@@ -48,7 +56,7 @@ export const STREAM_CHUNK_WIRE: Wire<StreamChunk, null> = {
   context: contextJson,
   unchanged: ["null", "{}"],
   decode(answer): Decision<StreamChunk, null> {
-    const envelope = readEnvelope(answer);
+    const envelope = readEnvelope(answer, CHUNK_FIELDS);
     const error = errorText(envelope["error"], "error", answer);
     const chunk = readChunk(envelope["chunk"], answer);
     const has = flag(envelope["has_chunk"], "has_chunk", answer);
@@ -57,12 +65,13 @@ export const STREAM_CHUNK_WIRE: Wire<StreamChunk, null> = {
     if (error !== "") {
       // With a chunk it is a warning, which the hook's policy deals with; without one, the stream ends with it.
       if (chunk !== undefined) throw answer.failure(error);
-      return withAttributes({ action: "reject", reason: error }, attributes);
+      return withAttributes({ action: "reject", reason: error.slice(0, MAX_REASON) }, attributes);
     }
     if (skips && chunk === undefined && has !== true) return withAttributes({ action: "answer", value: null }, attributes);
     if (skips) throw answer.fault('has both "skip" and a chunk');
     if (has === true && chunk === undefined) throw answer.fault('has "has_chunk", but no chunk');
-    if (has === false) throw answer.fault('has neither a chunk nor "skip"');
+    // Of native plugins, no chunk means to drop it: one that says so, and not how, is not understood as "unchanged".
+    if (has === false || (chunk === undefined && Object.hasOwn(envelope, "chunk"))) throw answer.fault('has neither a chunk nor "skip"');
     if (chunk === undefined || sameJson(chunk, answer.given.chunk)) return withAttributes(CONTINUE, attributes);
     return withAttributes({ action: "replace", value: { ...answer.given, chunk } }, attributes);
   },
@@ -124,6 +133,8 @@ function readText(value: unknown, name: string, form: RegExp, answer: GuestAnswe
 }
 
 const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
+// oxlint-disable-next-line no-control-regex -- control characters are what this is about
+const HEADER_VALUE = /^[\t\u0020-\u007e\u0080-\u00ff]*$/;
 
 /** Texts by name. Headers must be such as can be sent: a line break would make two of one. */
 function readMap(value: unknown, name: string, areHeaders: boolean, answer: GuestAnswer<unknown>): Readonly<Record<string, string>> | undefined {
@@ -131,8 +142,7 @@ function readMap(value: unknown, name: string, areHeaders: boolean, answer: Gues
   if (map === undefined) return undefined;
   for (const [key, text] of Object.entries(map)) {
     if (typeof text !== "string") throw answer.fault(`has a "${name}" whose values are not all text`);
-    // oxlint-disable-next-line no-control-regex -- they are what is refused
-    if (areHeaders && (!HEADER_NAME.test(key) || /[\u0000\r\n]/.test(text))) throw answer.fault("has a header that cannot be sent");
+    if (areHeaders && !(HEADER_NAME.test(key) && HEADER_VALUE.test(text))) throw answer.fault("has a header that cannot be sent");
   }
   return map as Readonly<Record<string, string>>;
 }

@@ -9,6 +9,10 @@ import { contextChanges, contextJson, flag, present, readEnvelope, refuseError }
 import { type Spelling, llmRequestJson, llmResponseJson, readLlmRequest, readLlmResponse } from "./bifrost-spellings.ts";
 import type { JsonObject, LlmError, LlmRequest, LlmResult } from "./bifrost-types.ts";
 
+/** Fields of answers. */
+const PRE_FIELDS: readonly string[] = ["context", "request", "short_circuit", "has_short_circuit", "error"];
+const POST_FIELDS: readonly string[] = ["context", "response", "error", "has_error", "hook_error", "bifrost_error"];
+
 /** `pre_hook`: the request as it is, another one, or a result in its place. */
 export function llmPreWire(spelling: Spelling): Wire<LlmRequest, LlmResult> {
   return {
@@ -16,12 +20,13 @@ export function llmPreWire(spelling: Spelling): Wire<LlmRequest, LlmResult> {
     context: contextJson,
     unchanged: ["null", "{}"],
     decode(answer): Decision<LlmRequest, LlmResult> {
-      const envelope = readEnvelope(answer);
+      const envelope = readEnvelope(answer, PRE_FIELDS);
       refuseError(envelope["error"], "error", answer);
       const attributes = contextChanges(envelope["context"], answer);
       const circuit = present(envelope["short_circuit"], "short_circuit", answer);
       const has = flag(envelope["has_short_circuit"], "has_short_circuit", answer) ?? circuit !== undefined;
       if (has) return withAttributes({ action: "answer", value: readShortCircuit(circuit, answer) }, attributes);
+      if (Object.values(circuit ?? {}).some((value) => value !== null)) throw answer.fault('has a short circuit, but "has_short_circuit" is false');
       const changed = present(envelope["request"], "request", answer);
       const request = changed === undefined ? answer.given : readLlmRequest(changed, answer.given, answer);
       if (request === answer.given) return withAttributes(CONTINUE, attributes);
@@ -51,7 +56,7 @@ export function llmPostWire(spelling: Spelling): Wire<BracketEnd<LlmRequest, Llm
     context: contextJson,
     unchanged: ["null", "{}"],
     decode(answer): Decision<BracketEnd<LlmRequest, LlmResult>, LlmResult> {
-      const envelope = readEnvelope(answer);
+      const envelope = readEnvelope(answer, POST_FIELDS);
       const { response, error } = resultOf(answer.given);
       // In the oldest form `error` is the plugin's own failure, and the model's error has a name of its own.
       const own = typeof envelope["error"] === "string" ? envelope["error"] : envelope["hook_error"];
@@ -59,11 +64,15 @@ export function llmPostWire(spelling: Spelling): Wire<BracketEnd<LlmRequest, Llm
       const stated = typeof envelope["error"] === "string" ? envelope["bifrost_error"] : (envelope["error"] ?? envelope["bifrost_error"]);
       const attributes = contextChanges(envelope["context"], answer);
       const found = present(stated, "error", answer);
-      const hasError = flag(envelope["has_error"], "has_error", answer) ?? found !== undefined;
+      const saysError = flag(envelope["has_error"], "has_error", answer);
+      const isError = found !== undefined && !isTrulyEmpty(found);
+      const isSame = isError && sameJson(found, plain(error));
+      if (saysError === true && !isError && error === undefined) throw answer.fault('has "has_error", but no error');
+      if (saysError === false && isError && !isSame) throw answer.fault('has an error, but "has_error" is false');
       const given = present(envelope["response"], "response", answer);
       const newResponse = given && readLlmResponse(given, response, answer);
-      if (hasError && found !== undefined && !isTrulyEmpty(found)) {
-        if (sameJson(found, plain(error))) return withAttributes(CONTINUE, attributes);
+      if (isError && saysError !== false) {
+        if (isSame) return withAttributes(CONTINUE, attributes);
         return withAttributes({ action: "answer", value: { error: readError(found, answer) } }, attributes);
       }
       if (newResponse === undefined || sameJson(newResponse, response)) return withAttributes(CONTINUE, attributes);

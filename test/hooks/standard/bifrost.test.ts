@@ -106,8 +106,10 @@ describe("Messages to plugins of a gateway", () => {
   it("go to the functions that they know, in all generations", async () => {
     await using host = await createHost({ hooks: { http: http(), chunk: httpStreamChunk(), llm: llm() } });
     const hooksOf = async (name: string): Promise<readonly string[]> => {
-      await host.plugins.load(await guest({ [name]: "" }), { name: "p", replace: true });
-      return host.plugins.list()[0]?.hooks ?? [];
+      await host.plugins.load(await guest({ [name]: "" }), { name: "p" });
+      const hooks = host.plugins.list()[0]?.hooks ?? [];
+      await host.plugins.unload("p");
+      return hooks;
     };
     for (const name of ["http_pre_hook", "http_intercept", "http_transport_intercept", "http_post_hook"])
       assert.deepEqual(await hooksOf(name), ["http"], name);
@@ -148,7 +150,20 @@ describe("Answers of http_pre_hook", () => {
       { status_code: 403, headers: { a: "b" }, body: Uint8Array.from(bytes("no")) },
     ],
     [{ response: { status_code: 429, headers: null, body: null } }, { status_code: 429, headers: {}, body: null }],
+    [
+      { Has_Response: true, Response: { status_code: 403 } },
+      { status_code: 403, headers: {}, body: null },
+    ],
     [{ has_response: true, response: null }, OUTPUT],
+    [{ has_response: false, response: { status_code: 403 } }, OUTPUT],
+    [{ request: null, hasResponse: true }, OUTPUT],
+    [{ response: null, Response: { status_code: 403 } }, OUTPUT],
+    [{ request: null, action: "reject", reason: "no" }, OUTPUT],
+    [{ kind: "block" }, OUTPUT],
+    [{ verdict: "block" }, OUTPUT],
+    [{ request: null, "x-extra": 1 }, same],
+    [{ request: { headers: { a: "1\u0001" } } }, OUTPUT],
+    [{ request: { headers: { a: "\u20ac" } } }, OUTPUT],
     [{ has_response: true, response: { status_code: 99 } }, OUTPUT],
     [{ has_response: true, response: { status_code: "200" } }, OUTPUT],
     [{ has_response: "yes" }, OUTPUT],
@@ -230,7 +245,9 @@ describe("Answers of http_stream_chunk_hook", () => {
     ["", same],
     ["{}", same],
     [{ chunk: { choices: [], id: "1" }, has_chunk: true, skip: false, error: "" }, same],
-    [{ chunk: null }, same],
+    [{ context: {}, skip: false }, same],
+    [{ chunk: null }, OUTPUT],
+    [{ chunk: {}, skip: false }, OUTPUT],
     [{ chunk: other, has_chunk: true, skip: false }, replaced],
     [{ chunk: other }, replaced],
     [{ chunk: Buffer.from(JSON.stringify(other)).toString("base64"), has_chunk: true }, replaced],
@@ -313,7 +330,11 @@ describe("Answers of pre_hook", () => {
       { has_short_circuit: true, short_circuit: { Response: null, Error: { type: null, status_code: 403, error: { message: "no" } } } },
       { error: { status_code: 403, error: { message: "no" } } },
     ],
-    ["a flag that says no", { has_short_circuit: false, short_circuit: { response: REPLY } }, CHAT],
+    ["a flag that says no", { has_short_circuit: false, short_circuit: { response: null, error: null } }, CHAT],
+    ["a flag that says no to what is there", { has_short_circuit: false, short_circuit: { error: { error: { message: "no" } } } }, OUTPUT],
+    ["fields in Go's spelling", { Has_Short_Circuit: true, Short_Circuit: { Response: REPLY } }, { response: REPLY }],
+    ["a field in no spelling", { context: {}, shortCircuit: { error: { error: { message: "no" } } } }, OUTPUT],
+    ["the answer of another hook", { context: {}, action: "reject", reason: "no" }, OUTPUT],
     ["a flag and nothing else", { has_short_circuit: true }, OUTPUT],
     ["a short circuit with neither", { has_short_circuit: true, short_circuit: { response: {}, error: {} } }, OUTPUT],
     ["an error without a message", { has_short_circuit: true, short_circuit: { error: { status_code: 400 } } }, OUTPUT],
@@ -379,6 +400,10 @@ describe("Answers of post_hook", () => {
     ["a failure", ok, { response: null, error: {}, has_error: false, hook_error: "I cannot" }, FAILED],
     ["a failure in the oldest form", ok, { response: null, bifrost_error: null, error: "I cannot" }, FAILED],
     ["a flag that is none", ok, { has_error: 1 }, OUTPUT],
+    ["a flag without an error", ok, { has_error: true }, OUTPUT],
+    ["a flag alone for the error that there is", error, { has_error: true }, error],
+    ["an error and a flag that says no", ok, { error: { error: { message: "bad" } }, has_error: false }, OUTPUT],
+    ["an error in Go's spelling", ok, { Error: { error: { message: "bad" } } }, { error: { error: { message: "bad" } } }],
     ["a response that is none", ok, { response: "x" }, OUTPUT],
     ["an error without a message", ok, { error: { status_code: 500 }, has_error: true }, OUTPUT],
   ];
