@@ -6,7 +6,7 @@ import { type HeliosManifest, readHelios } from "../manifest/helios-source.ts";
 import type { ResolvedManifest } from "../manifest/manifest.ts";
 import { readManifest } from "../manifest/read-manifest.ts";
 import { isNativePath } from "../native/compile-native.ts";
-import { inspect } from "../wasm/index.ts";
+import { type WasmAbi, inspect } from "../wasm/index.ts";
 import { EXIT, exitCodeOf, printFailure, toMortiseError } from "./failure.ts";
 import { type ManifestDescription, describeHelios, describeManifest, describeModule, describeNative, heliosJson } from "./inspect-report.ts";
 import { jsonText } from "./terminal.ts";
@@ -14,12 +14,18 @@ import { jsonText } from "./terminal.ts";
 /** As much as an engine takes; what Mortise would refuse is described as well. */
 const MAX_BYTES = 1 << 30;
 
+/** Options of the command as commander gives them. */
+export interface InspectFlags {
+  readonly json?: boolean;
+  readonly abi?: WasmAbi;
+}
+
 /** Runs the command and returns the exit code; a module that would be refused is a success: it was described. */
-export async function inspectCommand(file: string, flags: { readonly json?: boolean }): Promise<number> {
+export async function inspectCommand(file: string, flags: InspectFlags): Promise<number> {
   try {
     if (isNativePath(file)) return await inspectNative(file, flags);
     const { bytes, source, manifest, helios } = await readMain(file);
-    const module = inspect(bytes, { source });
+    const module = inspect(bytes, { source, ...(flags.abi === undefined ? {} : { abi: flags.abi }) });
     const notes = [...(manifest === undefined ? [] : describeManifest(manifest)), ...(helios === undefined ? [] : describeHelios(helios))];
     const more = { ...(manifest === undefined ? {} : { manifest }), ...(helios === undefined ? {} : { helios: heliosJson(helios) }) };
     process.stdout.write(flags.json === true ? `${jsonText({ ok: true, file, ...module, ...more })}\n` : describeModule(file, module, notes));

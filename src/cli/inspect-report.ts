@@ -98,6 +98,7 @@ function summary(module: ModuleDescription): string[] {
   return [
     ...field("interface", `${module.interface.name}: ${visible(module.interface.because)}`),
     ...(module.interface.functions.length === 0 ? [] : field("its hooks", module.interface.functions.join(", "))),
+    ...asked(module),
     ...module.interface.nearly.flatMap(({ name, missing }) => field("nearly", `${name}, but it lacks ${missing.join(", ")}`)),
     ...field("size", module.size < 1024 ? bytes(module.size) : `${bytes(module.size)} (${count(module.size)} bytes)`),
     ...field("functions", `${count(functions.defined)} defined, ${count(functions.imported)} imported`),
@@ -108,6 +109,15 @@ function summary(module: ModuleDescription): string[] {
     ...field("features", module.features.length === 0 ? "none beyond WebAssembly 1.0" : module.features.join(", ")),
     ...field("refused", refusedText(module), module.refusals.length === 0 ? "green" : "red"),
   ];
+}
+
+/** Whether it fits the interface that was asked for. */
+function asked({ asked: wanted }: ModuleDescription): string[] {
+  if (wanted === undefined) return [];
+  const { name, missing } = wanted;
+  return missing.length === 0
+    ? field("asked for", `${name}: it fits`, "green")
+    : field("asked for", `${name}: it lacks ${missing.join(", ")}`, "red");
 }
 
 function refusedText({ refusals: found }: ModuleDescription): string {

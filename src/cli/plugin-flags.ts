@@ -6,8 +6,9 @@ import type { FolderGrant } from "./option-values.ts";
 /** Places that `--isolation` takes. */
 export const ISOLATIONS = ["inline", "thread", "process"] as const satisfies readonly Isolation[];
 
-/** Interfaces that `--abi` takes. */
-export const ABIS = ["extism", "querymt", "bifrost", "helios", "native"] as const satisfies readonly AbiName[];
+/** Interfaces that `--abi` takes: those of modules, and that of other files. */
+export const WASM_ABIS = ["extism", "querymt", "bifrost", "helios"] as const satisfies readonly AbiName[];
+export const ABIS = [...WASM_ABIS, "native"] as const satisfies readonly AbiName[];
 
 /** Options of a command as commander gives them. */
 export interface PluginFlags {

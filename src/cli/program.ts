@@ -8,10 +8,10 @@ import { defineAudit } from "./audit-command.ts";
 import { type CallFlags, LOG_CHOICES, callCommand } from "./call-command.ts";
 import { defineConfig } from "./config-command.ts";
 import { EXIT, usageError } from "./failure.ts";
-import { inspectCommand } from "./inspect-command.ts";
+import { type InspectFlags, inspectCommand } from "./inspect-command.ts";
 import { parseFolder, parseGrant, parseMemory, parsePair, parseRepeated, parseWholeNumber } from "./option-values.ts";
 import { definePlugin } from "./plugin-command.ts";
-import { ABIS, ISOLATIONS } from "./plugin-flags.ts";
+import { ABIS, ISOLATIONS, WASM_ABIS } from "./plugin-flags.ts";
 import { type RunFlags, runCommand } from "./run-command.ts";
 
 const EXAMPLES = `
@@ -106,8 +106,9 @@ function defineProgram(done: (exitCode: number) => void): Command {
     .description("say what a module is, and whether it would be refused")
     .argument("<file>", "the module, or a manifest")
     .option("--json", "print one JSON object")
+    .addOption(new Option("--abi <name>", `say what it lacks for an interface: ${WASM_ABIS.join(", ")}`).choices(WASM_ABIS))
     .addHelpText("after", INSPECT_HELP)
-    .action(async (file: string, flags: { readonly json?: boolean }) => done(await inspectCommand(file, flags)));
+    .action(async (file: string, flags: InspectFlags) => done(await inspectCommand(file, flags)));
   defineConfig(program, done);
   definePlugin(program, done);
   defineAudit(program, done);

@@ -1,7 +1,7 @@
 // Describes a module without compiling or running it.
 
 import type { MortiseError } from "../api/errors.ts";
-import { type Detection, detectInterface } from "./detect.ts";
+import { type Detection, type WasmAbi, detectInterface, missingFor } from "./detect.ts";
 import { findRefusals } from "./instrument.ts";
 import { type ExternalKind, type Feature, type ParsedModule, functionTypeName, readModule, valueTypeName } from "./module-reader.ts";
 import type { ModuleLimits } from "./policy.ts";
@@ -20,6 +20,8 @@ export interface ModuleDescription {
   readonly size: number;
   /** The plugin interface, what told it, and what it comes close to. */
   readonly interface: Detection;
+  /** What it lacks for the interface that was asked for; absent if none was. */
+  readonly asked?: { readonly name: WasmAbi; readonly missing: readonly string[] };
   readonly imports: readonly ModuleItem[];
   readonly exports: readonly ModuleItem[];
   /** Sizes in pages of 64 KiB; `maximum` is absent where the module sets none. */
@@ -39,6 +41,8 @@ export interface ModuleDescription {
 export interface InspectOptions extends ModuleLimits {
   /** Name of the module in messages. @default "the module" */
   readonly source?: string;
+  /** Interface to compare it with, as the option `abi` of `loadPlugin` would ask for it. @default none */
+  readonly abi?: WasmAbi;
 }
 
 /**
@@ -49,11 +53,13 @@ export interface InspectOptions extends ModuleLimits {
  *   MORTISE_WASM_UNSUPPORTED
  */
 export function inspect(bytes: Uint8Array, options: InspectOptions = {}): ModuleDescription {
-  const module = readModule(bytes, options.source ?? "the module");
-  const refused: readonly MortiseError[] = findRefusals(module, options);
+  const { abi, source = "the module", ...limits } = options;
+  const module = readModule(bytes, source);
+  const refused: readonly MortiseError[] = findRefusals(module, limits);
   return {
     size: bytes.length,
     interface: detectInterface(module),
+    ...(abi === undefined ? {} : { asked: { name: abi, missing: missingFor(abi, module) } }),
     imports: module.imports.map((item) => ({ module: item.module, name: item.name, kind: item.kind, type: itemType(module, item.kind, item.index) })),
     exports: module.exports.map((item) => ({ name: item.name, kind: item.kind, type: itemType(module, item.kind, item.index) })),
     memories: module.memories.map(({ minimum, maximum, shared, imported }) => ({

@@ -37,6 +37,15 @@ describe("mortise inspect", () => {
     );
   });
 
+  it("says whether a module fits an interface that is asked for", async () => {
+    const guard = "guests/prebuilt/helios_guard.c.wasm";
+    assert.match((await runCli(["inspect", guard, "--abi", "helios"])).stdout, /\nasked for {2}helios: it fits\n/);
+    assert.match((await runCli(["inspect", guard, "--abi", "bifrost"])).stdout, /\nasked for {2}bifrost: it lacks an allocator: /);
+    const { asked } = JSON.parse((await runCli(["inspect", guard, "--abi", "querymt", "--json"])).stdout) as { asked: { missing: string[] } };
+    assert.deepEqual(asked.missing, ['"name"', '"init_logging"', '"config_schema"', '"from_config"']);
+    assert.equal((await runCli(["inspect", guard, "--abi", "native"])).exitCode, 2);
+  });
+
   it("describes an archive of HeliosProxy's, and asks nobody for what it asks for", async () => {
     const wasm = await readFile(join(ROOT, "guests/prebuilt/helios_guard.c.wasm"));
     const manifest = {
