@@ -13,9 +13,11 @@ import { HOOKS_ROW } from "./row-hooks.ts";
 import { IDLE } from "./row-idle.ts";
 import { LOAD } from "./row-load.ts";
 import { METERING } from "./row-metering.ts";
+import { PLUGIN_CALLS } from "./row-plugin-calls.ts";
+import { RELOAD_ROW } from "./row-reload.ts";
 import { SERVICE } from "./row-services.ts";
 
-const ROWS: readonly Row[] = [CALL, ECHO, SCAN, ASYNC, ABI, HOOKS_ROW, SERVICE, METERING, LOAD, IDLE, DEADLINE];
+const ROWS: readonly Row[] = [CALL, ECHO, SCAN, ASYNC, ABI, HOOKS_ROW, SERVICE, PLUGIN_CALLS, RELOAD_ROW, METERING, LOAD, IDLE, DEADLINE];
 const PAGE = new URL("../docs/benchmarks.md", import.meta.url);
 const RESULTS_MARK = "<!-- results: written by `npm run bench -- --write` -->";
 

@@ -85,6 +85,22 @@ export const GUESTS: readonly Guest[] = [
     flags: [...ASSEMBLYSCRIPT, "--runtime", "incremental"],
   },
 
+  // Plugins that call plugins: by name, and by number.
+  { name: "calls.c", language: "c", includes: ["message.h", "extism.h", "heap.h"], flags: C_RELEASE },
+  { name: "registers.c", language: "c", includes: ["message.h", "extism.h", "heap.h"], flags: C_RELEASE },
+  {
+    name: "calls.ts",
+    language: "assemblyscript",
+    includes: ["message.ts", "extism.ts"],
+    flags: [...ASSEMBLYSCRIPT, "--runtime", "incremental"],
+  },
+  {
+    name: "registers.ts",
+    language: "assemblyscript",
+    includes: ["message.ts", "extism.ts"],
+    flags: [...ASSEMBLYSCRIPT, "--runtime", "incremental"],
+  },
+
   // Compute kernels without imports.
   {
     name: "kernels.ts",

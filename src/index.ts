@@ -37,7 +37,14 @@ export type {
 } from "./hooks/standard/bifrost-types.ts";
 export type * from "./hooks/standard/helios-types.ts";
 export { type Host, type HostOptions, createHost } from "./manager/create-host.ts";
-export type { HostPlugin, HostPlugins, LoadOptions } from "./manager/host-plugins.ts";
+export type { BreakerDescription, BreakerOptions } from "./manager/breaker.ts";
+export type { PluginCallOptions, PluginLookup } from "./manager/plugin-calls/options.ts";
+export type { HostPlugin, PluginDescription, VersionDescription } from "./manager/describe.ts";
+export type { HostLimits } from "./manager/host-limits.ts";
+export type { HostPlugins, PluginWatch, ReloadOptions, UnloadOptions } from "./manager/host-plugins.ts";
+export type { LoadOptions, Probe } from "./manager/load-options.ts";
+export type { PastVersion, VersionFailure } from "./manager/managed.ts";
+export type { StateChange, VersionState } from "./manager/state.ts";
 // services
 export type { PluginQuotas, ServiceCall, ServiceFunction, ServiceProvider, ServiceTable } from "./api/services.ts";
 export type { Store, StoreQuota, StoreUsage, WriteOptions } from "./api/store.ts";

@@ -43,6 +43,8 @@ export interface ServiceFunction {
   readonly result: ServiceResult;
   /** Answers with a promise where it has to wait for something outside; see {@link waits}. */
   run(call: ServiceCall, ...values: ServiceValue[]): Awaitable<ServiceValue>;
+  /** It only reads `bytes`, and only until it has answered: it may be given the plugin's own memory and no copy. @default false */
+  readonly borrows?: boolean;
   /** False if it never answers with a promise: guests that use nothing else need no suspension. */
   readonly waits: boolean;
 }

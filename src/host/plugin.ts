@@ -7,7 +7,7 @@ import { type ErrorCode, MortiseError, isMortiseError, printable } from "../api/
 import { invalidOption } from "../api/limits.ts";
 import { didYouMean } from "../api/near-names.ts";
 import type { PluginOutput } from "../api/output.ts";
-import { type PoolStats, type ResolvedPool, RunnerPool, type Slot } from "./pool.ts";
+import { type InstanceGovernor, type PoolHoldings, type PoolStats, type ResolvedPool, RunnerPool, type Slot } from "./pool.ts";
 import type { Runner, RunnerCall, RunnerFactory } from "./runner.ts";
 import { type CallNotes, type CallSubject, areCallsWatched, noteEnd, watchCall } from "./watched-call.ts";
 
@@ -201,7 +201,7 @@ export class Plugin {
   #start(fn: string, input: PluginInput, options: StartOptions, notes: CallNotes | undefined): PluginOutput | Promise<PluginOutput> {
     const { caller } = options;
     const timeoutMs = options.timeoutMs ?? this.#state.limits.timeoutMs;
-    if (timeoutMs <= 0) throw this.#refuse(new MortiseError("MORTISE_TIMEOUT", { ...this.#who(fn), limit: timeoutMs }));
+    if (timeoutMs <= 0) throw this.#refuse(new MortiseError("MORTISE_TIMEOUT", { ...this.#who(fn), limit: timeoutMs, short: true }));
     this.#refuseAborted(fn, options.signal);
     this.#refuseUncallable(fn, input);
     const slot = this.#pool.takeIdle(fn, false);
@@ -333,6 +333,11 @@ export class Plugin {
     }
   }
 
+  /** A text with `***` in the place of each of the plugin's secrets. */
+  redact(text: string): string {
+    return this.#state.redactText?.(text) ?? text;
+  }
+
   /** Forgets the plugin's variables. */
   clearVariables(): void {
     this.#state.variables.clear();
@@ -360,6 +365,26 @@ export class Plugin {
       variables: { count: this.#state.variables.size, bytes: this.#state.variableBytes },
       droppedLogs: this.#state.droppedLogs,
     };
+  }
+
+  /** Instances and memory that it has now. */
+  get holdings(): PoolHoldings {
+    return this.#pool.holdings;
+  }
+
+  /** Bytes of all memories of its instances now. */
+  get memoryBytes(): number {
+    return this.#pool.memoryBytes;
+  }
+
+  /** Asks `governor` for room before every further instance: for a host that bounds what its plugins have together. */
+  govern(governor: InstanceGovernor): void {
+    this.#pool.govern(governor);
+  }
+
+  /** Frees instances that nobody uses, those first that were not called for longest; the state of a plugin's only one is lost. */
+  freeIdle(atMost: number = Number.POSITIVE_INFINITY): number {
+    return this.#pool.freeIdle(atMost);
   }
 
   /**
@@ -415,7 +440,7 @@ export class Plugin {
         if (slot !== undefined) return { slot, leftMs: leftMs() };
       }
     } catch (error) {
-      throw this.#refuse(this.#coded(fn, error));
+      throw this.#refuse(this.#judged({ caller, statedMs, fuel: Number.POSITIVE_INFINITY }, this.#coded(fn, error)));
     }
   }
 
@@ -480,10 +505,18 @@ export class Plugin {
     return output;
   }
 
-  #failed(runner: Runner, { entry, caller }: RunnerCall, error: unknown, notes: CallNotes | undefined): MortiseError {
-    this.#account(runner, caller);
+  #failed(runner: Runner, call: RunnerCall, error: unknown, notes: CallNotes | undefined): MortiseError {
+    this.#account(runner, call.caller);
     if (notes !== undefined) noteEnd(notes, runner, 0);
-    return this.#count(this.#coded(entry, error));
+    return this.#count(this.#judged(call, this.#coded(call.entry, error)));
+  }
+
+  /** Marks a failure of a call that another plugin left less than half of what it may have: it says nothing of this one. */
+  #judged({ caller, statedMs, fuel }: Pick<RunnerCall, "caller" | "statedMs" | "fuel">, failure: MortiseError): MortiseError {
+    const { limits } = this.#state;
+    const { code, details, cause } = failure;
+    const short = (code === "MORTISE_TIMEOUT" && statedMs < limits.timeoutMs / 2) || (code === "MORTISE_FUEL" && fuel < limits.fuel / 2);
+    return caller !== undefined && short ? new MortiseError(code, { ...details, short }, cause) : failure;
   }
 
   /** Counts the fuel of a call that has ended, and charges it to the plugin that it was made for. */
@@ -519,14 +552,7 @@ interface StartOptions extends CallOptions {
 }
 
 /** A call as runners take it; all are made alike. */
-function callOf(
-  entry: string,
-  input: PluginInput,
-  context: unknown,
-  timeoutMs: number,
-  statedMs: number,
-  caller: Caller | undefined,
-): RunnerCall {
+function callOf(entry: string, input: PluginInput, context: unknown, timeoutMs: number, statedMs: number, caller: Caller | undefined): RunnerCall {
   return { entry, input, context, timeoutMs, statedMs, fuel: caller === undefined ? Number.POSITIVE_INFINITY : caller.fuelLeft, caller };
 }
 

@@ -71,6 +71,23 @@ export interface Slot {
   idleSince: number;
 }
 
+/** Says whether there is room for an instance, besides what a plugin's own options allow. */
+export interface InstanceGovernor {
+  /** True if there is room, or some can be made. */
+  hasRoom(): boolean;
+  /** Makes room for the instance that is being made, which counts already. @throws MortiseError if there is none */
+  admit(): void;
+}
+
+/** What a pool holds now. */
+export interface PoolHoldings {
+  /** Instances, those that are being made included; and those that nobody uses. */
+  readonly instances: number;
+  readonly idle: number;
+  /** Bytes of all memories. */
+  readonly memoryBytes: number;
+}
+
 /** Hands out runners, one call each at a time. */
 export class RunnerPool {
   readonly #plugin: string;
@@ -95,6 +112,7 @@ export class RunnerPool {
   /** Makes the error for callers that come to their turn after the pool was closed with one. */
   #ended: ((fn: string) => MortiseError) | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
+  #governor: InstanceGovernor | undefined;
   #drained: (() => void) | undefined;
 
   /** @param owner what the plugin's instances share, by which host functions know whom they serve */
@@ -129,14 +147,25 @@ export class RunnerPool {
     for (const slot of this.#slots) if (slot.running === undefined) this.#idle.push(slot);
   }
 
+  /** Asks `governor` for room before every further instance. */
+  govern(governor: InstanceGovernor): void {
+    this.#governor = governor;
+  }
+
   /** True if a runner may be made. */
   get hasRoom(): boolean {
-    return this.#slots.size + this.#making < this.#options.maxInstances;
+    return this.#slots.size + this.#making < this.#options.maxInstances && this.#isLet;
+  }
+
+  /** Who has an instance can wait for it; who has none can only be refused. */
+  get #isLet(): boolean {
+    return this.#governor === undefined || this.#slots.size === 0 || this.#governor.hasRoom();
   }
 
   /** True if one may be made that nobody who came before waits for, or was woken for. */
   get hasRoomForNewcomers(): boolean {
-    return this.#waiting.length === 0 && this.#slots.size + this.#making + Math.max(this.#woken - this.#idle.length, 0) < this.#options.maxInstances;
+    const taken = this.#slots.size + this.#making + Math.max(this.#woken - this.#idle.length, 0);
+    return this.#waiting.length === 0 && taken < this.#options.maxInstances && this.#isLet;
   }
 
   /** Makes a runner for a caller. */
@@ -145,6 +174,7 @@ export class RunnerPool {
     this.#making++;
     let made: Runner | Promise<Runner>;
     try {
+      this.#governor?.admit();
       made = this.#factory.create(timeoutMs);
     } catch (error) {
       this.#notMade();
@@ -326,7 +356,30 @@ export class RunnerPool {
     if (this.#idle.length > 0) this.#watchIdle();
   }
 
+  /** Frees instances that nobody uses, those first that were not called for longest. @returns how many */
+  freeIdle(atMost: number): number {
+    let freed = 0;
+    for (const slot of this.#idle.slice()) {
+      if (freed >= atMost || this.#idle.length <= this.#woken) break;
+      this.#recycled++;
+      freed++;
+      this.#drop(slot);
+    }
+    return freed;
+  }
+
   // ---- what is going on
+
+  get holdings(): PoolHoldings {
+    const idle = Math.max(this.#idle.length - this.#woken, 0);
+    return { instances: this.#slots.size + this.#making, idle, memoryBytes: this.memoryBytes };
+  }
+
+  get memoryBytes(): number {
+    let bytes = 0;
+    for (const { runner } of this.#slots) bytes += runner.memoryBytes;
+    return bytes;
+  }
 
   /** Function that a runner is busy with, if any is. */
   get running(): string | undefined {

@@ -15,7 +15,14 @@ export type Refusal = "unknown" | "cycle" | "depth" | "pending" | "deadlock" | "
 /** The error for a call that is not made. */
 export function callRefused(caller: Target, called: Target, kind: Refusal, reason: string): MortiseError {
   const { plugin, function: fn } = caller;
-  return new MortiseError("MORTISE_PLUGIN_CALL_REFUSED", { plugin, function: fn, called: called.plugin, calledFunction: called.function, kind, reason });
+  return new MortiseError("MORTISE_PLUGIN_CALL_REFUSED", {
+    plugin,
+    function: fn,
+    called: called.plugin,
+    calledFunction: called.function,
+    kind,
+    reason,
+  });
 }
 
 /**
@@ -26,10 +33,12 @@ export function callRefused(caller: Target, called: Target, kind: Refusal, reaso
 export function checkPath(caller: Caller, called: Target, maxDepth: number): void {
   let depth = 1;
   for (let at: Caller | undefined = caller; at !== undefined; at = at.caller) {
-    if (at.plugin === called.plugin) throw callRefused(caller, called, "cycle", `plugins would call each other in a circle: ${pathOf(caller, called)}`);
+    if (at.plugin === called.plugin)
+      throw callRefused(caller, called, "cycle", `plugins would call each other in a circle: ${pathOf(caller, called)}`);
     depth++;
   }
-  if (depth > maxDepth) throw callRefused(caller, called, "depth", `it would be call ${depth} inside of one another, but maxDepth allows ${maxDepth}`);
+  if (depth > maxDepth)
+    throw callRefused(caller, called, "depth", `it would be call ${depth} inside of one another, but maxDepth allows ${maxDepth}`);
 }
 
 function pathOf(caller: Caller, called: Target): string {

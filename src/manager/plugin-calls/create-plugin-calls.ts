@@ -2,8 +2,9 @@
 // register others.
 
 import { permissionDenied } from "../../api/permissions.ts";
-import type { PluginCallProvider, PluginCalls, ServiceCall, ServiceTable } from "../../api/services.ts";
+import type { PluginCallProvider, PluginCalls, ServiceCall, ServiceFunction, ServiceParam, ServiceTable } from "../../api/services.ts";
 import { immediate, waiting } from "../../services/define-service.ts";
+import { publishServices } from "../../services/published.ts";
 import { argumentsOf } from "../../services/service-arguments.ts";
 import { type CallBounds, type Callee, callPlugin } from "./call-plugin.ts";
 import { callRefused } from "./call-path.ts";
@@ -26,7 +27,7 @@ export function createPluginCalls(options: ResolvedPluginCalls, find: FindPlugin
     forPlugin({ permissions }) {
       const count = registered();
       const bounds: CallBounds = { maxDepth: options.maxDepth, maxPending: options.maxPending, pending: 0 };
-      const services = byName(find, readCallGrants(permissions.call), bounds);
+      const services = publishServices(byName(find, readCallGrants(permissions.call), bounds));
       if (options.lookup === undefined) return { services, modules: {}, close: () => {} };
       // What registered plugins register counts for the first that registered one.
       const registry = new Registry(
@@ -34,7 +35,7 @@ export function createPluginCalls(options: ResolvedPluginCalls, find: FindPlugin
         count,
         provide(() => count),
       );
-      const modules: PluginCalls["modules"] = { [REGISTRY_MODULE]: byNumber(registry, bounds) };
+      const modules: PluginCalls["modules"] = { [REGISTRY_MODULE]: publishServices(byNumber(registry, bounds)) };
       return { services, modules, close: () => registry.close() };
     },
   });
@@ -44,7 +45,7 @@ export function createPluginCalls(options: ResolvedPluginCalls, find: FindPlugin
 function byName(find: FindPlugin, isGranted: CallGrants, bounds: CallBounds): ServiceTable {
   const checks = argumentsOf("plugin_call");
   return {
-    plugin_call: waiting(["text", "text", "bytes"], "bytes", true, (call, plugin, fn, input) => {
+    plugin_call: borrowing(["text", "text", "bytes"], (call, plugin, fn, input) => {
       const name = checks.name(call, "name", plugin, MAX_NAME_BYTES);
       const called = checks.name(call, "function", fn, MAX_NAME_BYTES);
       const bytes = checks.bytes(call, "input", input, Number.POSITIVE_INFINITY);
@@ -60,6 +61,11 @@ function denied(call: ServiceCall, name: string, fn: string): Error {
   return permissionDenied(call.plugin, call.function, `calling function "${fn}" of plugin "${name}"`, "call", JSON.stringify([`${name}:${fn}`]));
 }
 
+/** The input goes from the one memory into the other: its plugin stands still until there is an answer. */
+function borrowing(params: readonly ServiceParam[], run: ServiceFunction["run"]): ServiceFunction {
+  return Object.freeze({ params, result: "bytes", waits: true, borrows: true, run });
+}
+
 /** The functions of plugpluginin: a name is registered, and called by the number that this gives. */
 function byNumber(registry: Registry, bounds: CallBounds): ServiceTable {
   const registering = argumentsOf("register_plugin");
@@ -67,7 +73,7 @@ function byNumber(registry: Registry, bounds: CallBounds): ServiceTable {
   const freeing = argumentsOf("free_plugin");
   return {
     register_plugin: waiting(["text"], "i64", true, (call, name) => registry.register(call, registering.name(call, "name", name, MAX_NAME_BYTES))),
-    call_plugin: waiting(["i64", "text", "bytes"], "bytes", true, (call, id, fn, input) => {
+    call_plugin: borrowing(["i64", "text", "bytes"], (call, id, fn, input) => {
       const called = calling.name(call, "function", fn, MAX_NAME_BYTES);
       const bytes = calling.bytes(call, "input", input, Number.POSITIVE_INFINITY);
       return callPlugin(call, registry.find(call, calling.integer(call, "id", id)), called, bytes, bounds);

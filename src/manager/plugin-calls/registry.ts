@@ -42,10 +42,12 @@ export class Registry {
    */
   async register(call: ServiceCall, name: string): Promise<bigint> {
     const { plugin, function: fn, signal } = call;
-    const refused = (kind: string, reason: string, cause?: unknown): MortiseError => refusal({ plugin, function: fn }, `register "${name}"`, kind, reason, cause);
+    const refused = (kind: string, reason: string, cause?: unknown): MortiseError =>
+      refusal({ plugin, function: fn }, `register "${name}"`, kind, reason, cause);
     const { lookup, maxRegistered, registered } = this.#options;
     const counted = this.#registered;
-    if (counted.count >= maxRegistered) throw refused("limit", `${counted.count} plugins are registered already, which is as many as maxRegistered allows`);
+    if (counted.count >= maxRegistered)
+      throw refused("limit", `${counted.count} plugins are registered already, which is as many as maxRegistered allows`);
     call.caller?.charge(REGISTRATION_COST);
     counted.count++;
     try {
@@ -103,7 +105,13 @@ export class Registry {
   }
 }
 
-function refusal(who: { readonly plugin: string; readonly function: string }, what: string, kind: string, reason: string, cause?: unknown): MortiseError {
+function refusal(
+  who: { readonly plugin: string; readonly function: string },
+  what: string,
+  kind: string,
+  reason: string,
+  cause?: unknown,
+): MortiseError {
   const details: ErrorDetails = { plugin: who.plugin, function: who.function, what, kind, reason };
   return new MortiseError("MORTISE_PLUGIN_REGISTRATION", details, cause);
 }
