@@ -1,9 +1,10 @@
 // The long test: every attack thousands of times, which must not leave memory behind, a hundred thousand mixed calls over
-// all isolations, and a million cases of the fuzzer. Writes docs/soak-results.md.
+// all isolations, a plugin that is reloaded under load, and a million cases of the fuzzer. Writes docs/soak-results.md.
 //
-//   npm run soak -- [--only NAME] [--quick] [--cases N] [--calls N]
+//   npm run soak -- [--only NAME] [--quick] [--cases N] [--calls N] [--seconds N]
 //
-// --cases says how many cases the fuzzer gets, --calls how many mixed calls there are; 0 leaves them out.
+// --cases says how many cases the fuzzer gets, --calls how many mixed calls there are, --seconds how long there are reloads; 0
+// leaves them out.
 
 import { execFile, spawnSync } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
@@ -13,6 +14,8 @@ import { parseArgs, promisify } from "node:util";
 import { type Attack, ATTACKS } from "../test/attacks/attacks.ts";
 import type { SoakReport } from "./soak-attack.ts";
 import type { MixedReport } from "./soak-calls.ts";
+import { reloadFaults, reloadSection } from "./soak-reload-section.ts";
+import type { ReloadReport } from "./soak-reload.ts";
 
 const run = promisify(execFile);
 const MIB = 1 << 20;
@@ -30,6 +33,7 @@ const file = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 const CHILD = file("soak-attack.ts");
 const FUZZER = file("fuzz.ts");
 const MIXED = file("soak-calls.ts");
+const RELOADS = file("soak-reload.ts");
 const RESULTS = file("../docs/soak-results.md");
 
 interface Plan {
@@ -40,10 +44,21 @@ interface Plan {
   readonly maxSeconds: number;
   readonly fuzzCases: number;
   readonly mixedCalls: number;
+  /** Seconds of reloads, and sequences of commands for the model. */
+  readonly reloadSeconds: number;
+  readonly sequences: number;
 }
 
-const FULL: Plan = { calls: [2000, 10_000], loads: [200, 1000], maxSeconds: 8, fuzzCases: 1_000_000, mixedCalls: 100_000 };
-const QUICK: Plan = { calls: [400, 1200], loads: [40, 120], maxSeconds: 4, fuzzCases: 10_000, mixedCalls: 5000 };
+const FULL: Plan = {
+  calls: [2000, 10_000],
+  loads: [200, 1000],
+  maxSeconds: 8,
+  fuzzCases: 1_000_000,
+  mixedCalls: 100_000,
+  reloadSeconds: 60,
+  sequences: 100_000,
+};
+const QUICK: Plan = { calls: [400, 1200], loads: [40, 120], maxSeconds: 4, fuzzCases: 10_000, mixedCalls: 5000, reloadSeconds: 10, sequences: 5000 };
 
 interface Row {
   readonly name: string;
@@ -115,6 +130,12 @@ async function mix(calls: number): Promise<MixedReport> {
   return JSON.parse(stdout) as MixedReport;
 }
 
+async function reload(seconds: number, sequences: number): Promise<ReloadReport> {
+  const options = ["--seconds", String(seconds), "--sequences", String(sequences)];
+  const { stdout } = await run(process.execPath, [...NODE_OPTIONS, "--conditions=source", RELOADS, ...options], { maxBuffer: 16 * MIB });
+  return JSON.parse(stdout) as ReloadReport;
+}
+
 /** What mixed calls left behind or got wrong; nothing, if all is well. */
 function mixedFaults({ wrong, hanging, handles, before, after }: MixedReport): string[] {
   const faults = [...wrong];
@@ -169,11 +190,19 @@ function tableRow(row: Row): string {
   return `| ${cells.join(" | ")} |`;
 }
 
-function document(rows: readonly Row[], fuzzing: FuzzResult | undefined, mixed: MixedReport | undefined, quick: boolean): string {
+/** What was run besides the attacks. */
+interface Others {
+  readonly fuzzing: FuzzResult | undefined;
+  readonly mixed: MixedReport | undefined;
+  readonly reloads: ReloadReport | undefined;
+}
+
+function document(rows: readonly Row[], { fuzzing, mixed, reloads }: Others, quick: boolean): string {
   const count = (verdict: Verdict): number => rows.filter((row) => verdictOf(row) === verdict).length;
   const repetitions = rows.reduce((sum, { report }) => sum + (report?.repetitions.at(-1) ?? 0), 0);
   const mixedOk = mixed === undefined || mixedFaults(mixed).length === 0;
-  const passed = count("grew") + count("failed") === 0 && fuzzing?.ok !== false && mixedOk;
+  const reloadsOk = reloads === undefined || reloadFaults(reloads).length === 0;
+  const passed = count("grew") + count("failed") === 0 && fuzzing?.ok !== false && mixedOk && reloadsOk;
   return [
     "# Soak results",
     "",
@@ -190,10 +219,12 @@ function document(rows: readonly Row[], fuzzing: FuzzResult | undefined, mixed: 
     `- Attacks: ${rows.length}, repeated ${repetitions.toLocaleString("en")} times in all${quick ? " (the quick form)" : ""}`,
     `- Held: ${count("held")}, levelled off: ${count("levelled off")}, grew: ${count("grew")}, failed: ${count("failed")}`,
     `- Mixed calls: ${mixed === undefined ? "not run" : mixedOk ? "held" : "**failed**"}`,
+    `- Reloads under load: ${reloads === undefined ? "not run" : reloadsOk ? "held" : "**failed**"}`,
     `- Fuzzer: ${fuzzing === undefined ? "not run" : fuzzing.ok ? "held" : "**failed**"}`,
     `- Verdict: ${passed ? "**passed**" : "**not passed**"}`,
     "",
     ...(mixed === undefined ? [] : mixedSection(mixed)),
+    ...(reloads === undefined ? [] : reloadSection(reloads)),
     "## Attacks",
     "",
     "| attack | repetitions at the measurements | endings | heap, MiB | RSS, MiB | s | verdict |",
@@ -223,7 +254,13 @@ async function soakAll(attacks: readonly Attack[], plan: Plan): Promise<Row[]> {
 }
 
 const { values } = parseArgs({
-  options: { only: { type: "string" }, quick: { type: "boolean", default: false }, cases: { type: "string" }, calls: { type: "string" } },
+  options: {
+    only: { type: "string" },
+    quick: { type: "boolean", default: false },
+    cases: { type: "string" },
+    calls: { type: "string" },
+    seconds: { type: "string" },
+  },
 });
 const plan = values.quick ? QUICK : FULL;
 const attacks = chosen(values.only);
@@ -234,12 +271,16 @@ if (fuzzing !== undefined) console.log(fuzzing.summary);
 const calls = values.calls === undefined ? plan.mixedCalls : Number(values.calls);
 const mixed = values.only === undefined && calls > 0 ? await mix(calls) : undefined;
 if (mixed !== undefined) console.log(mixedSection(mixed).join("\n"));
+const seconds = values.seconds === undefined ? plan.reloadSeconds : Number(values.seconds);
+const reloads = values.only === undefined && seconds > 0 ? await reload(seconds, plan.sequences) : undefined;
+if (reloads !== undefined) console.log(reloadSection(reloads).join("\n"));
 // Part of the attacks says nothing of the whole: the file stays as it is.
-if (values.only === undefined) writeFileSync(RESULTS, document(rows, fuzzing, mixed, values.quick));
+if (values.only === undefined) writeFileSync(RESULTS, document(rows, { fuzzing, mixed, reloads }, values.quick));
 process.exitCode =
   rows.every((row) => ["held", "levelled off"].includes(verdictOf(row))) &&
   fuzzing?.ok !== false &&
   rows.length > 0 &&
-  (mixed === undefined || mixedFaults(mixed).length === 0)
+  (mixed === undefined || mixedFaults(mixed).length === 0) &&
+  (reloads === undefined || reloadFaults(reloads).length === 0)
     ? 0
     : 1;

@@ -66,7 +66,7 @@ export interface PluginTarget {
 }
 
 /**
- * Loads the enabled plugins of a configuration into a host, in their order. Secrets are read for each plugin when its turn
+ * Loads the enabled plugins of a configuration into a host, in their order, and after those that they depend on. Secrets are read for each plugin when its turn
  * comes. If one cannot be loaded, those before it are unloaded again.
  *
  * @throws MortiseError why a plugin cannot be loaded, or MORTISE_SECRET_MISSING
@@ -80,6 +80,7 @@ export async function loadConfigured(host: PluginTarget, config: Config, sources
     }
     return loaded;
   } catch (error) {
+    // Those that depend on others were loaded after them.
     for (const { name } of loaded.toReversed()) {
       // Why the loading failed is what its caller has to hear.
       await host.plugins.unload(name).catch((after: unknown) => {
@@ -90,8 +91,20 @@ export async function loadConfigured(host: PluginTarget, config: Config, sources
   }
 }
 
+/** Those that others depend on before these; otherwise by their order. */
 function inOrder(plugins: readonly PluginConfig[]): PluginConfig[] {
-  return plugins.filter(({ enabled }) => enabled).toSorted((a, b) => a.order - b.order || (a.name < b.name ? -1 : 1));
+  const sorted = plugins.filter(({ enabled }) => enabled).toSorted((a, b) => a.order - b.order || (a.name < b.name ? -1 : 1));
+  const ordered = new Set<PluginConfig>();
+  const visiting = new Set<PluginConfig>();
+  const visit = (plugin: PluginConfig): void => {
+    // A circle is refused where its last plugin is loaded.
+    if (visiting.has(plugin)) return;
+    visiting.add(plugin);
+    for (const needed of sorted) if (plugin.dependsOn.includes(needed.name)) visit(needed);
+    ordered.add(plugin);
+  };
+  for (const plugin of sorted) visit(plugin);
+  return [...ordered];
 }
 
 /**

@@ -207,6 +207,14 @@ function checkPlugins(
       const reason = `is ${quoted(plugin.name)}, which is given twice: it stands at ${placeOf(first, [...other.place, "name"])}, too`;
       problems.add(file, { place: [...plugin.place, "name"], reason });
     }
+    for (const [index, name] of plugin.dependsOn.entries()) {
+      const needed = plugins.find((each) => each.name === name);
+      const place = [...plugin.place, "depends_on", index];
+      if (needed === undefined) problems.add(file, { place, reason: `is ${quoted(name)}, which is no plugin of the configuration` });
+      else if (plugin.enabled && !needed.enabled) problems.add(file, { place, reason: `is ${quoted(name)}, which is not enabled` });
+      else if (dependsOn(needed, plugin.name, plugins, new Set()))
+        problems.add(file, { place, reason: `is ${quoted(name)}, which depends on this one` });
+    }
     for (const name of Object.keys(plugin.permissions.databases ?? {}))
       if (!Object.hasOwn(databases, name))
         problems.add(file, {
@@ -214,6 +222,14 @@ function checkPlugins(
           reason: `is no database of the configuration; [databases.${name}] would make it one`,
         });
   }
+}
+
+/** Whether a plugin is another one, or depends on it. */
+function dependsOn(from: PluginConfig, name: string, plugins: readonly PluginConfig[], seen: Set<string>): boolean {
+  if (from.name === name) return true;
+  if (seen.has(from.name)) return false;
+  seen.add(from.name);
+  return plugins.some((next) => from.dependsOn.includes(next.name) && dependsOn(next, name, plugins, seen));
 }
 
 function placeOf(file: ConfigFile, place: Place): string {

@@ -46,6 +46,9 @@ export type ConfigWasi = Pick<WasiOptions, "args" | "clock" | "files" | "outputB
   readonly env?: Readonly<Record<string, string | Secret>>;
 };
 
+/** Numbers of a breaker; those that are absent have their defaults. */
+export type BreakerConfig = Readonly<Partial<Record<"failures" | "windowMs" | "share" | "openMs" | "probes", number>>>;
+
 /** One plugin: defaults and ceilings of the configuration are in it already. */
 export interface PluginConfig {
   readonly name: string;
@@ -73,6 +76,16 @@ export interface PluginConfig {
   /** Hooks for which the plugin must have a function. */
   readonly requires: readonly string[];
   readonly quotas: PluginQuotas;
+  /** Name of this version; undefined for one that is counted. */
+  readonly version: string | undefined;
+  /** Plugins that must be loaded before it. */
+  readonly dependsOn: readonly string[];
+  /** Reloads it when its file changes. */
+  readonly watch: boolean;
+  /** A call that every version must pass. */
+  readonly probe: { readonly function: string; readonly input?: string } | undefined;
+  /** When it is no longer called; false for never. */
+  readonly breaker: BreakerConfig | false;
   /** Where it stands, for messages. */
   readonly origin: Origin;
   readonly place: Place;

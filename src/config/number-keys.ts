@@ -103,6 +103,23 @@ export const LIMIT_KEYS: NumberKeys<keyof Limits> = {
   tables: limit("tables", whole("tables", "Tables that a module may have.")),
 };
 
+/** Numbers of `[plugins.breaker]`. */
+export const BREAKER_KEYS: NumberKeys<"failures" | "windowMs" | "share" | "openMs" | "probes"> = {
+  failures: whole("failures", "Failures within the window that open it.", { least: 1, most: 10_000, standard: 10 }),
+  windowMs: whole("window_ms", "Milliseconds of the window.", { least: 1, standard: 10_000 }),
+  share: {
+    ...BOUNDS,
+    key: "share",
+    scale: 1,
+    most: 1,
+    whole: false,
+    standard: 0.5,
+    description: "Part of the calls since the first of these failures that must have failed.",
+  },
+  openMs: whole("open_ms", "Milliseconds that it stays open.", { least: 1, standard: 5000 }),
+  probes: whole("probes", "Calls that must go well, one at a time, for it to close again.", { least: 1, most: 10_000, standard: 3 }),
+};
+
 /** `[plugins.pool]`. */
 export const POOL_KEYS: NumberKeys<keyof PoolOptions> = {
   maxInstances: whole("max_instances", "Instances at most; a plugin that is not stateless has one.", { least: 1, standard: 8 }),

@@ -10,7 +10,7 @@ import { readHostRules } from "../services/http/host-rules.ts";
 import { type Ceilings, cappedLimits, limitsBeyond, permissionsBeyond } from "./ceilings.ts";
 import type { ConfigHttp, ConfigWasi, Isolation, LogLevel, OnFailure, PluginConfig } from "./config.ts";
 import { readValue, tableOf, textOrSecret } from "./config-values.ts";
-import { FOLDER_BYTES, HTTP_KEYS, LIMIT_KEYS, POOL_KEYS, QUOTA_KEYS, WASI_KEYS, numbersOf, scaled } from "./number-keys.ts";
+import { BREAKER_KEYS, FOLDER_BYTES, HTTP_KEYS, LIMIT_KEYS, POOL_KEYS, QUOTA_KEYS, WASI_KEYS, numbersOf, scaled } from "./number-keys.ts";
 import type { Finding } from "./problems.ts";
 import type { RawPermissions, RawPlugin } from "./schema.ts";
 
@@ -69,6 +69,11 @@ export function readPlugin(raw: RawPlugin, place: Place, scope: PluginScope): Pl
     filters: raw.filters ?? {},
     requires: raw.requires ?? [],
     quotas: numbersOf(QUOTA_KEYS, raw.quotas),
+    version: raw.version,
+    dependsOn: raw.depends_on ?? [],
+    watch: raw.watch ?? false,
+    probe: raw.probe as PluginConfig["probe"],
+    breaker: raw.breaker?.enabled === false ? false : numbersOf(BREAKER_KEYS, raw.breaker),
     origin,
     place,
   });

@@ -11,7 +11,11 @@ export interface LoadOptions extends Omit<PluginOptions, "clock"> {
   readonly order: number;
   readonly onFailure?: NonNullable<PluginConfig["onFailure"]>;
   readonly filters: Readonly<Record<string, Filter>>;
-  readonly requires: readonly string[];
+  readonly requires?: readonly string[];
+  readonly dependsOn?: readonly string[];
+  readonly watch?: boolean;
+  readonly probe?: NonNullable<PluginConfig["probe"]>;
+  readonly breaker?: PluginConfig["breaker"];
 }
 
 /** What {@link toPluginOptions} gives. */
@@ -28,7 +32,7 @@ export interface PluginLoad {
  * @param native `native` of the configuration
  */
 export function toPluginOptions(plugin: PluginConfig, resolved: ResolvedSecrets, native: readonly NativeGrant[] = []): PluginLoad {
-  const { name, abi, onFailure, permissions, digest } = plugin;
+  const { name, abi, onFailure, permissions, digest, version, probe, breaker } = plugin;
   const { ca: _references, ...httpSettings } = plugin.http;
   const { env: _variables, ...wasiOptions } = plugin.wasi;
   const http: HttpSettings = { ...httpSettings, ...(resolved.ca === undefined ? {} : { ca: resolved.ca }) };
@@ -55,7 +59,13 @@ export function toPluginOptions(plugin: PluginConfig, resolved: ResolvedSecrets,
       quotas: plugin.quotas,
       // The schema leaves out what is not given.
       filters: plugin.filters as Readonly<Record<string, Filter>>,
-      requires: plugin.requires,
+      // A plugin that names none must, when it is reloaded, have those that it had before.
+      ...(plugin.requires.length === 0 ? {} : { requires: plugin.requires }),
+      ...(version === undefined ? {} : { version }),
+      ...(plugin.dependsOn.length === 0 ? {} : { dependsOn: plugin.dependsOn }),
+      ...(plugin.watch ? { watch: true } : {}),
+      ...(probe === undefined ? {} : { probe }),
+      ...(breaker !== false && Object.keys(breaker).length === 0 ? {} : { breaker }),
     },
   };
 }

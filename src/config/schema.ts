@@ -5,6 +5,7 @@ import * as z from "zod";
 import type { Permissions } from "../api/permissions.ts";
 import { filtersSchema } from "./filter-schema.ts";
 import {
+  BREAKER_KEYS,
   DATABASE_BYTES,
   DATABASE_KEYS,
   FOLDER_BYTES,
@@ -145,6 +146,17 @@ const plugin = table(
       "What the plugin gets of WASI besides folders.",
     ).optional(),
     requires: list(hookName, "Hooks for which the plugin must have a function.").optional(),
+    version: name("Name of this version of the plugin; counted from 1 if absent.").optional(),
+    depends_on: list(name("Name of a plugin."), "Plugins that must be loaded before this one, and stay as long as it does.").optional(),
+    watch: flag("Reloads the plugin when its file changes.", false).optional(),
+    probe: table(
+      { function: filled("Function that is called."), input: text("What it is called with; nothing if absent.").optional() },
+      "A call that every version of the plugin must pass before it serves.",
+    ).optional(),
+    breaker: table(
+      { enabled: flag("Whether there is one.", true).optional(), ...numbers(BREAKER_KEYS) },
+      "When a plugin that fails again and again is no longer called.",
+    ).optional(),
     filters: mapOf(hookName, filtersSchema, "Hooks by name, each with what its input must be for the plugin to be called.").optional(),
     quotas: table(numbers(QUOTA_KEYS), "How much the plugin may keep.").optional(),
   },

@@ -11,6 +11,7 @@ import { Roster } from "../hooks/roster.ts";
 import type { PluginOptions } from "../host/options.ts";
 import type { CloseOptions } from "../host/plugin.ts";
 import { now } from "../wasm/meter.ts";
+import { type HostLimits, resolveHostLimits } from "./host-limits.ts";
 import { HostPlugins } from "./host-plugins.ts";
 import { createPluginCalls } from "./plugin-calls/create-plugin-calls.ts";
 import { type PluginCallOptions, resolvePluginCalls } from "./plugin-calls/options.ts";
@@ -25,6 +26,8 @@ export interface HostOptions<D extends HookDefinitions> {
   readonly pluginCalls?: PluginCallOptions;
   /** Options that plugins are loaded with where their own say nothing; limits and permissions are taken one by one. @default none */
   readonly defaults?: Omit<PluginOptions, "name" | "signal" | "clock">;
+  /** What all plugins together may have. @default the defaults of each limit */
+  readonly limits?: HostLimits;
   /** Receives a warning for every failure that an open hook goes on without, and the plugins' log lines if `defaults` name no other. @default none */
   readonly logger?: Logger;
   /** Monotonic clock in milliseconds, for tests. @default performance.now */
@@ -44,7 +47,15 @@ export interface Host<D extends HookDefinitions> {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const OPTIONS: Record<keyof HostOptions<HookDefinitions>, true> = { hooks: true, services: true, pluginCalls: true, defaults: true, logger: true, clock: true };
+const OPTIONS: Record<keyof HostOptions<HookDefinitions>, true> = {
+  hooks: true,
+  services: true,
+  pluginCalls: true,
+  defaults: true,
+  limits: true,
+  logger: true,
+  clock: true,
+};
 
 /**
  * Makes a host without plugins; `host.plugins.load` adds them.
@@ -57,11 +68,13 @@ export async function createHost<const D extends HookDefinitions>(options: HostO
   const { hooks: definitions, services, logger, defaults = {}, clock = now } = options;
   checkHooks(definitions);
   const roster = new Roster(definitions);
-  const calls = createPluginCalls(resolvePluginCalls(options.pluginCalls), (name) => plugins.get(name));
+  const calls = createPluginCalls(resolvePluginCalls(options.pluginCalls), (name, context) => plugins.callee(name, context));
   const plugins: HostPlugins = new HostPlugins(roster, {
     definitions,
     defaults: { ...(services && { services }), ...(logger && { logger }), calls, ...defaults },
+    limits: resolveHostLimits(options.limits),
     clock,
+    logger,
   });
   const hooks = hookFunctions(definitions, roster, {
     clock,

@@ -1,195 +1,482 @@
-// The plugins of a host: loaded into its hooks, and taken out of them again.
+// The plugins of a host: loaded into its hooks, replaced while it runs, and taken out again.
 
-import { MortiseError } from "../api/errors.ts";
-import { DEFAULT_LIMITS, invalidOption } from "../api/limits.ts";
+import { MortiseError, isMortiseError, printable } from "../api/errors.ts";
+import { invalidOption } from "../api/limits.ts";
 import { didYouMean } from "../api/near-names.ts";
-import type { AbiName } from "../abi/guest.ts";
-import type { FailurePolicy, HookDefinitions } from "../hooks/definition.ts";
-import type { Filter } from "../hooks/filters.ts";
-import { functionNames } from "../hooks/function-names.ts";
-import type { PluginEntry } from "../hooks/plugin-entry.ts";
-import type { Roster, SeatCounts } from "../hooks/roster.ts";
+import { isRequestContext } from "../api/request.ts";
+import type { Logger } from "../abi/guest.ts";
+import type { HookDefinitions } from "../hooks/definition.ts";
+import type { Roster } from "../hooks/roster.ts";
 import type { PluginOptions } from "../host/options.ts";
 import type { CloseOptions, Plugin } from "../host/plugin.ts";
 import { loadPlugin } from "../loader/load-plugin.ts";
 import type { ManifestSource } from "../manifest/manifest.ts";
+import { checkDependencies, refuseNeeded } from "./dependencies.ts";
+import { type HostPlugin, type PluginDescription, described, listed } from "./describe.ts";
+import { Governor } from "./governor.ts";
+import type { ResolvedHostLimits } from "./host-limits.ts";
+import { type LoadOptions, fileOf, hostedOptions, likelyName } from "./load-options.ts";
+import { Managed, type Served } from "./managed.ts";
+import { type Order, type Workshop, messageOf, prepareVersion } from "./prepare.ts";
+import { type Departure, Departures } from "./departures.ts";
+import type { Version } from "./version.ts";
+import { type FileWatch, watchFile } from "./watch.ts";
 
-/** Options of {@link HostPlugins.load}: what the plugin may use and reach, and its part in the hooks. */
-export interface LoadOptions extends Omit<PluginOptions, "clock"> {
-  /** Plugins with lower numbers come first in every hook; of the same number, by name. @default 0 */
-  readonly order?: number;
-  /** What the plugin's failures do, for all hooks or by hook, in the place of the hooks' own policies. @default the hooks' */
-  readonly onFailure?: FailurePolicy | Readonly<Record<string, FailurePolicy>>;
-  /** Inputs that the plugin is called for, by hook. @default all */
-  readonly filters?: Readonly<Record<string, Filter>>;
-  /** Hooks for which the plugin must have a function. @default none */
-  readonly requires?: readonly string[];
-  /** Takes the place of the plugin of the same name, if there is one. @default false */
-  readonly replace?: boolean;
-}
-
-/** What a host says of one of its plugins. */
-export interface HostPlugin {
-  readonly name: string;
-  readonly abi: AbiName;
-  readonly order: number;
-  /** Hooks that it takes part in. None: it is loaded, but nothing ever calls it. */
-  readonly hooks: readonly string[];
-  /** What happened to it, by hook. */
-  readonly counts: Readonly<Record<string, Readonly<SeatCounts>>>;
-}
+export type { LoadOptions };
 
 /** What a host's plugins have in common. */
 export interface HostPluginsOptions {
   readonly definitions: HookDefinitions;
   readonly defaults: Omit<PluginOptions, "name" | "signal" | "clock">;
+  readonly limits: ResolvedHostLimits;
   readonly clock: () => number;
+  /** Warned of versions that could not be loaded by a watch. */
+  readonly logger: Logger | undefined;
+  /** @default loadPlugin */
+  readonly load?: (source: ManifestSource, options: PluginOptions) => Promise<Plugin>;
 }
 
-interface Loaded {
-  readonly plugin: Plugin;
-  readonly order: number;
-  readonly hooks: readonly string[];
+/** Options of {@link HostPlugins.unload}. */
+export interface UnloadOptions extends CloseOptions {
+  /** Milliseconds that runs under way have before they are ended. @default 30,000 */
+  readonly drainMs?: number;
+  /** A version that does not serve; the others stay. @default all of them */
+  readonly version?: string;
 }
+
+/** Options of {@link HostPlugins.reload} and {@link HostPlugins.stage}: those that the plugin was loaded with hold where they say nothing. */
+export type ReloadOptions = Omit<LoadOptions, "name" | "replace" | "watch">;
+
+/** What ends a watch. */
+export type PluginWatch = Pick<FileWatch, "close">;
 
 /** The plugins of a host; `createHost` makes them. */
 export class HostPlugins {
   readonly #roster: Roster;
   readonly #options: HostPluginsOptions;
-  readonly #loaded = new Map<string, Loaded>();
-  /** Plugins that are in no hook any more, and wait for the runs that still use them. */
-  readonly #ending = new Map<Plugin, Promise<void>>();
+  readonly #workshop: Workshop;
+  readonly #plugins = new Map<string, Managed>();
+  /** Versions that serve no new run, and wait for those that still use them. */
+  readonly #departures: Departures;
+  /** New plugins that are being loaded. */
+  #loading = 0;
+  #watchesAll = false;
   /** True once the host is closed. */
   closed = false;
 
   constructor(roster: Roster, options: HostPluginsOptions) {
     this.#roster = roster;
     this.#options = options;
+    this.#departures = new Departures(roster);
+    const { definitions, defaults, clock, limits, load = loadPlugin } = options;
+    const governor = new Governor(limits);
+    this.#workshop = { definitions, roster, governor, defaults, cpuShare: limits.cpuShare, clock, load };
   }
+
+  // ---- coming
 
   /**
    * Loads a plugin into the host's hooks. If anything is wrong with it, nothing has changed.
    *
    * @param source path, URL, bytes or manifest
-   * @throws MortiseError why it cannot be loaded; MORTISE_PLUGIN_EXISTS, MORTISE_HOOK_MISSING, MORTISE_FILTER_INVALID, MORTISE_HOST_CLOSED
+   * @throws MortiseError why it cannot be loaded; MORTISE_PLUGIN_EXISTS, MORTISE_HOOK_MISSING, MORTISE_FILTER_INVALID,
+   *   MORTISE_PROBE_FAILED, MORTISE_DEPENDENCY_MISSING, MORTISE_HOST_LIMIT, MORTISE_HOST_CLOSED
    */
   async load(source: ManifestSource, options: LoadOptions = {}): Promise<Plugin> {
-    const { order = 0, onFailure, filters, requires = [], replace = false, ...own } = options;
-    this.#refuseClosed();
+    this.#refuseClosed("load a plugin");
+    const hosted = hostedOptions(options);
+    const { own, dependsOn } = hosted;
+    const before = this.#plugins.get(own.name ?? likelyName(source));
+    if (options.replace === true && before !== undefined) return this.#renew(before, source, options, "replaced", 0);
     // Whoever names it is told before the work is done, and not only after it.
-    if (!replace && own.name !== undefined) this.#refuseTaken(own.name);
-    const settings = withDefaults(own, this.#options.defaults);
-    const plugin = await loadPlugin(source, settings);
+    if (own.name !== undefined) this.#refuseTaken(own.name);
+    this.#refuseFull(own.name ?? likelyName(source));
+    this.#loading++;
     try {
-      this.#refuseClosed();
-      this.#checkRequired(plugin, requires);
-      const entry: PluginEntry = {
-        plugin,
-        order,
-        ...(onFailure !== undefined && { onFailure }),
-        ...(filters && { filters }),
-        ownFilters: plugin.declared.filters,
-        ...(settings.permissions?.attributes && { attributes: settings.permissions.attributes }),
-        timeoutMs: settings.limits?.timeoutMs ?? DEFAULT_LIMITS.timeoutMs,
+      const version = await prepareVersion(this.#workshop, {
+        source,
+        name: own.name ?? likelyName(source),
+        version: own.version ?? "1",
+        reason: "loaded by the host",
+        options: hosted,
+        inherits: [],
+        check: ({ name }) => {
+          this.#refuseClosed("load a plugin");
+          this.#refuseTaken(name);
+          checkDependencies({ name, dependsOn }, this.#plugins);
+        },
+        commit: (ready) => {
+          const managed = new Managed(ready.name, source, options, dependsOn);
+          this.#plugins.set(ready.name, managed);
+          managed.versions.set(ready.version, ready);
+          this.#serve(managed, [{ version: ready, percent: 100 }], "");
+          if (options.watch === true || this.#watchesAll) this.#startWatch(managed);
+        },
+        onFailure: () => {},
+      });
+      return version.plugin;
+    } finally {
+      this.#loading--;
+    }
+  }
+
+  /**
+   * Loads a plugin anew and lets it serve in the place of the version before: fetched, checked, instantiated and probed
+   * before the switch, which is one moment. Runs under way end with the version before. If anything is wrong with the new
+   * one, the one before goes on, and {@link describe} says why.
+   *
+   * @param source @default what the plugin was last loaded from
+   * @throws MortiseError as {@link load}; MORTISE_UNKNOWN_PLUGIN, MORTISE_VERSION_EXISTS
+   */
+  reload(name: string, source?: ManifestSource, options: ReloadOptions = {}): Promise<Plugin> {
+    return this.#reload(name, source, options, "reloaded");
+  }
+
+  async #reload(name: string, source: ManifestSource | undefined, options: ReloadOptions, reason: string): Promise<Plugin> {
+    this.#refuseClosed("reload a plugin");
+    const managed = this.#find(name, "reload");
+    return this.#renew(managed, source, this.#merged(managed, options), reason, this.#options.limits.versions);
+  }
+
+  #merged({ options: { version: _version, replace: _replace, requires: _requires, ...before } }: Managed, options: ReloadOptions): LoadOptions {
+    return { ...before, ...options };
+  }
+
+  #renew(managed: Managed, source: ManifestSource | undefined, options: LoadOptions, reason: string, keep: number): Promise<Plugin> {
+    return this.#further(managed, source, options, reason, (ready, from) => {
+      managed.source = from;
+      managed.options = options;
+      managed.dependsOn = options.dependsOn ?? [];
+      this.#serve(managed, [{ version: ready, percent: 100 }], `version ${ready.version} took its place`, keep);
+      this.#watchAnew(managed);
+    });
+  }
+
+  /**
+   * Loads a further version of a plugin side by side with those that serve. It serves nothing until {@link split} or
+   * {@link switchTo} says so.
+   *
+   * @throws MortiseError as {@link reload}
+   */
+  async stage(name: string, source: ManifestSource, options: ReloadOptions = {}): Promise<Plugin> {
+    this.#refuseClosed("load a plugin");
+    const managed = this.#find(name, "load a version of");
+    return this.#further(managed, source, this.#merged(managed, options), "staged", () => {});
+  }
+
+  /** Makes a further version when those that were asked for before are made. */
+  #further(
+    managed: Managed,
+    source: ManifestSource | undefined,
+    options: LoadOptions,
+    reason: string,
+    install: (ready: Version, source: ManifestSource) => void,
+  ): Promise<Plugin> {
+    const { name } = managed;
+    const hosted = hostedOptions({ ...options, name });
+    const make = async (): Promise<Plugin> => {
+      const from = source ?? managed.source;
+      this.#check(managed);
+      const label = hosted.own.version ?? managed.nextVersion();
+      this.#refuseVersion(managed, label);
+      const order: Order = {
+        source: from,
+        name,
+        version: label,
+        reason,
+        options: hosted,
+        inherits: [...(managed.main.seating?.seats.keys() ?? [])],
+        check: () => {
+          this.#check(managed);
+          checkDependencies({ name, dependsOn: hosted.dependsOn }, this.#plugins);
+        },
+        commit: (ready) => {
+          managed.versions.set(label, ready);
+          managed.lastFailure = undefined;
+          install(ready, from);
+        },
+        onFailure: (failed, error) => {
+          const code = isMortiseError(error) ? error.code : "MORTISE_INTERNAL";
+          managed.lastFailure = { version: label, code, message: messageOf(error), at: Date.now() };
+          managed.remember(failed);
+        },
       };
-      this.#seat(entry, plugin, order, replace);
-    } catch (error) {
-      await plugin.close({ abort: true });
-      throw error;
-    }
-    return plugin;
+      return (await prepareVersion(this.#workshop, order)).plugin;
+    };
+    const made = managed.queue.then(make);
+    managed.queue = made.catch(() => {}); // whoever asked for it is told
+    return made;
   }
 
-  #seat(entry: PluginEntry, plugin: Plugin, order: number, replace: boolean): void {
-    const before = this.#loaded.get(plugin.name);
-    if (before === undefined || !replace) {
-      const hooks = this.#roster.add(entry);
-      this.#loaded.set(plugin.name, { plugin, order, hooks });
-      return;
-    }
-    const { hooks, drained } = this.#roster.replace(entry);
-    this.#loaded.set(plugin.name, { plugin, order, hooks });
-    // Runs that began with the old one end with it; closing the host waits for them.
-    void this.#end(before.plugin, drained);
+  /** Refuses what comes too late. */
+  #check(managed: Managed): void {
+    this.#refuseClosed("load a plugin");
+    if (this.#plugins.get(managed.name) !== managed) throw this.#unknown(managed.name, "load a version of");
   }
 
-  #checkRequired(plugin: Plugin, requires: readonly string[]): void {
-    const { definitions } = this.#options;
-    for (const hook of requires) {
-      const definition = Object.hasOwn(definitions, hook) ? definitions[hook] : undefined;
-      if (definition === undefined) throw invalidOption("requires", hook, `hooks of the host${didYouMean(hook, Object.keys(definitions))}`);
-      const { names, postNames } = functionNames(hook, definition);
-      const all = [...names, ...postNames];
-      if (all.some((name) => plugin.has(name))) continue;
-      throw new MortiseError("MORTISE_HOOK_MISSING", { plugin: plugin.name, hook, names: all.map((name) => `"${name}"`).join(" or ") });
-    }
+  // ---- serving
+
+  /**
+   * Lets several versions share the requests, from the next run on. Which one serves a request depends on the request's
+   * id, so that it is the same in all hooks.
+   *
+   * @param percents percent of the requests by version, together 100
+   * @throws MortiseError MORTISE_UNKNOWN_PLUGIN, MORTISE_UNKNOWN_VERSION, MORTISE_INVALID_OPTION
+   */
+  split(name: string, percents: Readonly<Record<string, number>>): void {
+    this.#refuseClosed("switch a plugin");
+    const managed = this.#find(name, "split");
+    const shares = Object.entries(percents).map(([label, percent]): Served => {
+      if (!(typeof percent === "number" && percent >= 0 && percent <= 100))
+        throw invalidOption(`percents.${label}`, printable(percent), "from 0 to 100");
+      return { version: this.#version(managed, label, "split"), percent };
+    });
+    const sum = shares.reduce((total, { percent }) => total + percent, 0);
+    if (Math.abs(sum - 100) > 1e-6) throw invalidOption("percents", `${sum} in all`, "100 in all");
+    this.#serve(
+      managed,
+      shares.filter(({ percent }) => percent > 0),
+      "other versions serve",
+    );
   }
 
-  /** A plugin by its name. */
+  /** Lets one version serve everything, from the next run on. @throws MortiseError as {@link split} */
+  switchTo(name: string, version: string): void {
+    this.split(name, { [version]: 100 });
+  }
+
+  /**
+   * Goes back to the version that served before the present one, from the next run on; the present one is unloaded.
+   *
+   * @returns the version that serves now
+   * @throws MortiseError MORTISE_UNKNOWN_PLUGIN, MORTISE_NO_EARLIER_VERSION
+   */
+  rollback(name: string): string {
+    this.#refuseClosed("switch a plugin");
+    const managed = this.#find(name, "roll back");
+    const { earlier } = managed;
+    if (earlier === undefined) throw new MortiseError("MORTISE_NO_EARLIER_VERSION", { plugin: name });
+    const { back, leaving } = earlier;
+    managed.shares = [{ version: back, percent: 100 }];
+    this.#roster.serve(name, managed.rosterShares());
+    for (const version of leaving) {
+      managed.drop(version);
+      void this.#depart(managed, version, { reason: `rolled back to version ${back.version}` });
+    }
+    return back.version;
+  }
+
+  /** Lets a plugin take part again. @throws MortiseError MORTISE_UNKNOWN_PLUGIN */
+  enable(name: string): void {
+    this.#able(name, "enable", true);
+  }
+
+  /**
+   * Takes a plugin out of all hooks from the next run on, and lets no other plugin call it; it stays loaded.
+   *
+   * @throws MortiseError MORTISE_UNKNOWN_PLUGIN, MORTISE_PLUGIN_NEEDED
+   */
+  disable(name: string): void {
+    this.#able(name, "disable", false);
+  }
+
+  #able(name: string, what: string, enabled: boolean): void {
+    this.#refuseClosed(`${what} a plugin`);
+    const managed = this.#find(name, what);
+    if (!enabled) refuseNeeded(what, name, this.#plugins.values());
+    managed.enabled = enabled;
+    this.#roster.serve(name, managed.rosterShares());
+  }
+
+  #serve(managed: Managed, shares: readonly Served[], reason: string, keep: number = this.#options.limits.versions): void {
+    const before = managed.shares.map(({ version }) => version);
+    const gone = managed.serve(shares, keep);
+    this.#roster.serve(managed.name, managed.rosterShares());
+    for (const version of gone) void this.#depart(managed, version, { reason });
+    for (const version of before) if (managed.versions.get(version.version) === version) void this.#rest(managed, version);
+  }
+
+  /** A version that is kept for a rollback keeps no instances, once nothing uses it. */
+  async #rest(managed: Managed, version: Version): Promise<void> {
+    if (version.seating !== undefined) await this.#roster.whenUnused(version.seating);
+    if (!managed.shares.some((share) => share.version === version)) version.plugin.freeIdle();
+  }
+
+  // ---- asking
+
+  /** The plugin that serves most requests of a name. */
   get(name: string): Plugin | undefined {
-    return this.#loaded.get(name)?.plugin;
+    return this.#plugins.get(name)?.main.plugin;
+  }
+
+  /** What other plugins call by a name: the version that serves the request that `context` is, if it is one. */
+  callee(name: string, context: unknown): Version | undefined {
+    const managed = this.#plugins.get(name);
+    return managed?.enabled === true ? managed.chosen(isRequestContext(context) ? context.id : undefined) : undefined;
   }
 
   /** All plugins, in their order. */
   list(): HostPlugin[] {
-    return Array.from(this.#loaded, ([name, { plugin, order, hooks }]) => ({
-      name,
-      abi: plugin.abi,
-      order,
-      hooks,
-      counts: this.#roster.counts(name),
-    })).toSorted((a, b) => a.order - b.order || (a.name < b.name ? -1 : 1));
+    return Array.from(this.#plugins.values(), listed).toSorted((a, b) => a.order - b.order || (a.name < b.name ? -1 : 1));
   }
+
+  /** Everything about a plugin: its versions with their states, what became of others, and what is depended on. @throws MortiseError MORTISE_UNKNOWN_PLUGIN */
+  describe(name: string): PluginDescription {
+    return described(this.#find(name, "describe"), this.#plugins.values());
+  }
+
+  // ---- watching
 
   /**
-   * Takes a plugin out of all hooks at once, and closes it when the runs that use it have ended, or ends its calls if
-   * `abort` is set.
+   * Reloads plugins when their files change: one of a name, or without a name all that come from files, those loaded
+   * later included. A file that is broken changes nothing, and is tried again when it changes again; the host's `logger`
+   * is told. Never keeps the process alive.
    *
-   * @throws MortiseError MORTISE_UNKNOWN_PLUGIN
+   * @returns what ends it
+   * @throws MortiseError MORTISE_UNKNOWN_PLUGIN; MORTISE_INVALID_OPTION for a plugin that does not come from a file
    */
-  async unload(name: string, options: CloseOptions = {}): Promise<void> {
-    const loaded = this.#loaded.get(name);
-    if (loaded === undefined) throw new MortiseError("MORTISE_UNKNOWN_PLUGIN", { plugin: name, hint: didYouMean(name, this.#loaded.keys()) });
-    await this.#remove(name, loaded, options);
+  watch(name?: string): PluginWatch {
+    this.#refuseClosed("watch a plugin");
+    if (name !== undefined) {
+      const managed = this.#find(name, "watch");
+      if (fileOf(managed.source) === undefined) throw invalidOption("watch", `"${printable(name)}"`, "a plugin that comes from a file");
+      this.#startWatch(managed);
+      return { close: () => stopWatch(managed) };
+    }
+    this.#watchesAll = true;
+    for (const managed of this.#plugins.values()) this.#startWatch(managed);
+    return {
+      close: () => {
+        this.#watchesAll = false;
+        for (const managed of this.#plugins.values()) stopWatch(managed);
+      },
+    };
   }
 
-  #remove(name: string, { plugin }: Loaded, { abort = false }: CloseOptions): Promise<void> {
-    this.#loaded.delete(name);
-    const ended = this.#end(plugin, this.#roster.remove(name));
-    if (abort) void plugin.close({ abort });
-    return ended;
+  #startWatch(managed: Managed): void {
+    const path = fileOf(managed.source);
+    if (path === undefined || managed.watch !== undefined) return;
+    const { name } = managed;
+    const warn = (what: string): void => this.#options.logger?.warn(`plugin "${printable(name)}" ${what}`);
+    managed.watch = watchFile({
+      path,
+      // A file that is a manifest has another digest, and is read once more.
+      digest: managed.main.digest,
+      onChange: async () => {
+        try {
+          await this.#reload(name, undefined, {}, "its file has changed");
+        } catch (error) {
+          warn(`goes on as it was: ${messageOf(error)}`);
+        }
+      },
+      onLost: (reason) => warn(`is no longer watched: ${printable(reason)}`),
+    });
   }
 
-  /** Closes a plugin when nothing uses it any more. */
-  #end(plugin: Plugin, drained: Promise<void>): Promise<void> {
-    const ended = drained.then(() => plugin.close()).finally(() => this.#ending.delete(plugin));
-    this.#ending.set(plugin, ended);
-    return ended;
+  #watchAnew(managed: Managed): void {
+    if (managed.watch === undefined || managed.watch.path === fileOf(managed.source)) return;
+    stopWatch(managed);
+    this.#startWatch(managed);
   }
 
-  /** Unloads all plugins; the host loads none any more. Closing twice is closing once. */
+  // ---- going
+
+  /**
+   * Takes a plugin out of all hooks at once, and closes it when the runs that use it have ended: those that last longer
+   * than `drainMs` are ended, and all of them at once if `abort` is set.
+   *
+   * @throws MortiseError MORTISE_UNKNOWN_PLUGIN, MORTISE_PLUGIN_NEEDED; MORTISE_UNKNOWN_VERSION for a version that is not
+   *   there, or that serves
+   */
+  async unload(name: string, options: UnloadOptions = {}): Promise<void> {
+    const managed = this.#find(name, "unload");
+    if (options.version !== undefined) {
+      const version = this.#version(managed, options.version, "unload");
+      if (managed.shares.some((share) => share.version === version))
+        throw invalidOption("version", `"${version.version}", which serves`, "one that does not serve");
+      managed.drop(version);
+      await this.#depart(managed, version, { ...options, reason: "unloaded" });
+      return;
+    }
+    refuseNeeded("unload", name, this.#plugins.values());
+    await this.#remove(managed, { ...options, reason: "unloaded" });
+  }
+
+  async #remove(managed: Managed, departure: Departure): Promise<void> {
+    const versions = [...managed.versions.values()];
+    this.#plugins.delete(managed.name);
+    stopWatch(managed);
+    this.#roster.serve(managed.name, []);
+    await Promise.all(versions.map((version) => this.#depart(managed, version, departure)));
+  }
+
+  #depart(managed: Managed, version: Version, departure: Departure): Promise<void> {
+    const gone = this.#departures.add(version, departure).finally(() => {
+      this.#workshop.governor.release(version);
+      managed.remember(version);
+    });
+    managed.remember(version);
+    return gone;
+  }
+
+  /** Unloads all plugins, those first that depend on others; the host loads none any more. Closing twice is closing once. */
   async close(options: CloseOptions = {}): Promise<void> {
     this.closed = true;
-    for (const [name, loaded] of this.#loaded) void this.#remove(name, loaded, options);
-    if (options.abort === true) for (const plugin of this.#ending.keys()) void plugin.close(options);
-    await Promise.all(this.#ending.values());
+    const all = [...this.#plugins.values()];
+    const removed = new Map<Managed, Promise<void>>();
+    const remove = (managed: Managed): Promise<void> => {
+      const known = removed.get(managed);
+      if (known !== undefined) return known;
+      const dependents = all.filter(({ dependsOn }) => dependsOn.includes(managed.name));
+      const after = Promise.all(dependents.map(remove));
+      const done = this.#remove(managed, { ...options, reason: "the host is closed", after });
+      removed.set(managed, done);
+      return done;
+    };
+    const gone = Promise.all(all.map(remove));
+    if (options.abort === true) this.#departures.abort();
+    await Promise.all([gone, this.#departures.all()]);
   }
 
-  #refuseClosed(): void {
-    if (this.closed) throw new MortiseError("MORTISE_HOST_CLOSED", { what: "load a plugin" });
+  // ---- refusing
+
+  #find(name: string, what: string): Managed {
+    const managed = this.#plugins.get(name);
+    if (managed === undefined) throw this.#unknown(name, what);
+    return managed;
+  }
+
+  #unknown(name: string, what: string): MortiseError {
+    return new MortiseError("MORTISE_UNKNOWN_PLUGIN", { what, plugin: name, hint: didYouMean(name, this.#plugins.keys()) });
+  }
+
+  #version({ name, versions }: Managed, version: string, what: string): Version {
+    const found = versions.get(version);
+    if (found === undefined)
+      throw new MortiseError("MORTISE_UNKNOWN_VERSION", { what, plugin: name, version, hint: didYouMean(version, versions.keys()) });
+    return found;
+  }
+
+  #refuseVersion({ name, versions }: Managed, version: string): void {
+    if (versions.has(version)) throw new MortiseError("MORTISE_VERSION_EXISTS", { plugin: name, version });
+  }
+
+  #refuseClosed(what: string): void {
+    if (this.closed) throw new MortiseError("MORTISE_HOST_CLOSED", { what });
   }
 
   #refuseTaken(name: string): void {
-    if (this.#loaded.has(name)) throw new MortiseError("MORTISE_PLUGIN_EXISTS", { plugin: name });
+    if (this.#plugins.has(name)) throw new MortiseError("MORTISE_PLUGIN_EXISTS", { plugin: name });
+  }
+
+  #refuseFull(plugin: string): void {
+    const count = this.#plugins.size + this.#loading;
+    const { plugins: limit } = this.#options.limits;
+    if (count >= limit) throw new MortiseError("MORTISE_HOST_LIMIT", { what: "load", plugin, count, unit: "plugins", option: "plugins", limit });
   }
 }
 
-/** A plugin's options; where they say nothing, the host's, limits and permissions one by one. */
-function withDefaults(own: PluginOptions, defaults: PluginOptions): PluginOptions {
-  return {
-    ...defaults,
-    ...own,
-    ...((own.limits ?? defaults.limits) && { limits: { ...defaults.limits, ...own.limits } }),
-    ...((own.permissions ?? defaults.permissions) && { permissions: { ...defaults.permissions, ...own.permissions } }),
-  };
+function stopWatch(managed: Managed): void {
+  managed.watch?.close();
+  managed.watch = undefined;
 }

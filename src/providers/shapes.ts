@@ -32,7 +32,11 @@ export class ShapeReader {
 
   /** The error for a value at a place. */
   fault(where: string, wanted: string): MortiseError {
-    return new MortiseError("MORTISE_PROVIDER_OUTPUT", { plugin: this.#giver.plugin, function: this.#giver.function, reason: `${printable(where, 80)} must be ${wanted}` });
+    return new MortiseError("MORTISE_PROVIDER_OUTPUT", {
+      plugin: this.#giver.plugin,
+      function: this.#giver.function,
+      reason: `${printable(where, 80)} must be ${wanted}`,
+    });
   }
 
   record(value: unknown, where: string): Record<string, unknown> {

@@ -177,6 +177,7 @@ describe("docs/cli.md", () => {
         ["run", "--help"],
         ["inspect", "--help"],
         ["plugin", "import", "--help"],
+        ["audit", "--help"],
         ["config", "check", "--help"],
         ["config", "show", "--help"],
       ].map((args) => runCli(args)),

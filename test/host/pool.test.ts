@@ -278,10 +278,10 @@ describe("pool.idleMs", () => {
   });
 
   it("keeps no process alive", async () => {
-    const before = process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+    const earlier = process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
     const { plugin } = await openPool({ pool: { idleMs: 60_000 } });
     await plugin.call("echo", "x");
-    assert.equal(process.getActiveResourcesInfo().filter((name) => name === "Timeout").length, before);
+    assert.equal(process.getActiveResourcesInfo().filter((name) => name === "Timeout").length, earlier);
     await plugin.close();
   });
 });

@@ -13,7 +13,7 @@ import type { ResolvedPluginCalls } from "./options.ts";
 import { type RegisteredCount, Registry } from "./registry.ts";
 
 /** Import module of the functions by number: that of host functions in Extism's plugin kits. */
-export const REGISTRY_MODULE = "extism:host/user";
+const REGISTRY_MODULE = "extism:host/user";
 
 /** Bytes of the name of a plugin or function. */
 const MAX_NAME_BYTES = 256;

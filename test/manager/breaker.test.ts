@@ -1,0 +1,211 @@
+// The breaker of a plugin: it opens after repeated failures, and closes again when probes go well. All on a clock of the test's own.
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import type { ErrorCode } from "../../src/api/errors.ts";
+import { Breaker, type BreakerOptions, resolveBreaker } from "../../src/manager/breaker.ts";
+import type { HostOptions } from "../../src/manager/create-host.ts";
+import { StateMachine } from "../../src/manager/state.ts";
+import { TRAP, guest } from "../hooks/guests.ts";
+import { type HOOKS, Lifecycles, type TestHost, answer, answering, open } from "./hosts.ts";
+
+interface Bench {
+  readonly breaker: Breaker;
+  readonly machine: StateMachine;
+  /** Makes a call that ends so; false if it was not let in. */
+  readonly call: (code?: ErrorCode) => boolean;
+  time: number;
+}
+
+function bench(options: BreakerOptions = {}): Bench {
+  const machine = new StateMachine(() => ({ plugin: "a", version: "1", digest: "" }), "loaded");
+  machine.enter("ready", "loaded");
+  const breaker = new Breaker(resolveBreaker({ failures: 4, windowMs: 1000, openMs: 100, probes: 2, ...options }) as never, machine, () => made.time);
+  const made: Bench = {
+    breaker,
+    machine,
+    time: 0,
+    call(code) {
+      const ticket = breaker.enter();
+      if (ticket === undefined) return false;
+      breaker.ended(ticket, code);
+      return true;
+    },
+  };
+  return made;
+}
+
+describe("Breaker", () => {
+  it("is degraded after half of the failures, and open after all of them", () => {
+    const { call, machine } = bench();
+    const states = [1, 2, 3, 4].map(() => {
+      call("MORTISE_TRAP");
+      return machine.state;
+    });
+    assert.deepEqual(states, ["ready", "degraded", "degraded", "open"]);
+    assert.equal(call(), false);
+    assert.match(machine.reason, /^4 of 4 calls failed within 1000 ms, the last with MORTISE_TRAP$/);
+  });
+
+  it("counts what says that a plugin is unwell, and nothing else", () => {
+    const codes: readonly (readonly [code: ErrorCode, counts: boolean])[] = [
+      ["MORTISE_TIMEOUT", true],
+      ["MORTISE_TRAP", true],
+      ["MORTISE_FUEL", true],
+      ["MORTISE_MEMORY_LIMIT", true],
+      ["MORTISE_ISOLATION_LOST", true],
+      ["MORTISE_GUEST_ERROR", false],
+      ["MORTISE_ABORTED", false],
+      ["MORTISE_CLOSED", false],
+      ["MORTISE_PERMISSION", false],
+      ["MORTISE_REENTRANT", false],
+    ];
+    for (const [code, counts] of codes) {
+      const { call, machine } = bench();
+      for (let time = 0; time < 20; time++) call(code);
+      assert.equal(machine.state, counts ? "open" : "ready", code);
+    }
+  });
+
+  it("does not open for failures that lie further apart than the window", () => {
+    const made = bench();
+    for (let time = 0; time < 50; time++) {
+      made.call("MORTISE_TRAP");
+      made.time += 400;
+    }
+    assert.equal(made.machine.state, "degraded");
+    made.time += 2000;
+    assert.equal(made.call(), true);
+    assert.equal(made.machine.state, "ready", "it is well again when the failures are old");
+  });
+
+  it("does not open for failures that are rare among many calls", () => {
+    for (const [good, state] of [
+      [0, "open"],
+      [1, "open"],
+      [2, "degraded"],
+    ] as const) {
+      const { call, machine } = bench();
+      for (let time = 0; time < 40; time++) {
+        for (let left = good; left > 0; left--) call();
+        call("MORTISE_TIMEOUT");
+      }
+      assert.equal(machine.state, state, `${good} good calls for each that fails`);
+    }
+  });
+
+  it("lets one call through at a time when it was open long enough, and closes when enough of them go well", () => {
+    const made = bench();
+    for (let time = 0; time < 4; time++) made.call("MORTISE_TRAP");
+    made.time += 99;
+    assert.equal(made.call(), false);
+    made.time += 1;
+    const probe = made.breaker.enter();
+    assert.deepEqual([made.machine.state, made.call()], ["half-open", false]);
+    made.breaker.ended(probe as number);
+    assert.deepEqual([made.machine.state, made.call(), made.machine.state], ["half-open", true, "ready"]);
+    made.call("MORTISE_TRAP");
+    assert.equal(made.machine.state, "ready", "old failures are forgotten");
+  });
+
+  it("opens again when a probe fails, and does not count one that was aborted", () => {
+    const made = bench();
+    for (let time = 0; time < 4; time++) made.call("MORTISE_TRAP");
+    made.time += 100;
+    made.call("MORTISE_ABORTED");
+    made.call();
+    assert.equal(made.machine.state, "half-open");
+    made.call("MORTISE_FUEL");
+    assert.deepEqual([made.machine.state, made.breaker.describe().retryInMs, made.breaker.describe().lastFailure], ["open", 100, "MORTISE_FUEL"]);
+  });
+
+  it("does not take calls that began before it opened for probes", () => {
+    const made = bench({ probes: 1 });
+    const [early, late] = [made.breaker.enter(), made.breaker.enter()];
+    for (let time = 0; time < 4; time++) made.call("MORTISE_TRAP");
+    made.breaker.ended(early as number);
+    assert.equal(made.machine.state, "open");
+    made.time += 100;
+    const probe = made.breaker.enter();
+    made.breaker.ended(late as number);
+    assert.deepEqual([made.machine.state, made.call()], ["half-open", false]);
+    made.breaker.ended(probe as number);
+    assert.equal(made.machine.state, "ready");
+  });
+
+  it("leaves a version alone that is on its way out", () => {
+    const { call, machine } = bench();
+    machine.enter("draining", "unloaded");
+    for (let time = 0; time < 20; time++) assert.equal(call("MORTISE_TRAP"), true);
+    assert.equal(machine.state, "draining");
+  });
+});
+
+describe("resolveBreaker", () => {
+  it("refuses what makes no sense", () => {
+    for (const options of [
+      true,
+      null,
+      { failures: 0 },
+      { failures: 1.5 },
+      { failures: 1e9 },
+      { windowMs: 0 },
+      { openMs: Number.NaN },
+      { share: 2 },
+      { probes: 0 },
+      { tries: 3 },
+    ])
+      assert.throws(() => resolveBreaker(options as never), { code: "MORTISE_INVALID_OPTION" }, JSON.stringify(options));
+    assert.equal(resolveBreaker(false), undefined);
+  });
+});
+
+describe("A plugin whose breaker is open", () => {
+  const clocked = async (options: Partial<HostOptions<typeof HOOKS>> = {}): Promise<{ host: TestHost; clock: { now: number } }> => {
+    const clock = { now: 0 };
+    return { host: await open({ clock: () => clock.now, ...options }), clock };
+  };
+
+  it("fails a closed hook at once, and is left out of an open one", async () => {
+    const { host } = await clocked();
+    const bytes = await guest({ check: TRAP, tell: TRAP });
+    await host.plugins.load(bytes, { name: "a", breaker: { failures: 3 } });
+    await host.plugins.load(await answering("b"), { name: "b" });
+    for (let time = 0; time < 3; time++) await assert.rejects(host.hooks.check(1), /trapped/);
+    const calls = host.plugins.get("a")?.stats().calls;
+    await assert.rejects(host.hooks.check(1), (error: { code: string; details: { code: string } }) => {
+      assert.deepEqual([error.code, error.details.code], ["MORTISE_HOOK_FAILED", "MORTISE_PLUGIN_SUSPENDED"]);
+      return true;
+    });
+    await host.hooks.tell(1);
+    assert.equal(host.plugins.get("a")?.stats().calls, calls, "it is not called");
+    assert.deepEqual([host.plugins.list()[0]?.state, host.plugins.describe("a").versions[0]?.breaker?.lastFailure], ["open", "MORTISE_TRAP"]);
+    await host.plugins.reload("a", undefined, { onFailure: "open" });
+    for (let time = 0; time < 4; time++) assert.equal(await host.hooks.check(1), "b");
+    assert.equal(host.plugins.list()[0]?.state, "open");
+    await host.close();
+  });
+
+  it("is tried again, and what happens to it is published", async () => {
+    const { host, clock } = await clocked();
+    using published = new Lifecycles();
+    const spinning = await guest({ check: { scans: answer("fine") } });
+    await host.plugins.load(spinning, { name: "a", limits: { fuel: 3000 }, breaker: { failures: 2, openMs: 50, probes: 1 } });
+    const long = "x".repeat(10_000);
+    for (let time = 0; time < 2; time++) await assert.rejects(host.hooks.check(long), /fuel/);
+    await assert.rejects(host.hooks.check("x"), /MORTISE_FUEL; its breaker is open/);
+    clock.now += 50;
+    assert.equal(await host.hooks.check("x"), "fine");
+    assert.deepEqual(published.changes, ["1:loading→ready", "1:ready→degraded", "1:degraded→open", "1:open→half-open", "1:half-open→ready"]);
+    await host.close();
+  });
+
+  it("has none if breaker is false", async () => {
+    const { host } = await clocked();
+    await host.plugins.load(await guest({ check: TRAP }), { name: "a", breaker: false });
+    for (let time = 0; time < 30; time++) await assert.rejects(host.hooks.check(1), /trapped/);
+    assert.equal(host.plugins.describe("a").versions[0]?.breaker, undefined);
+    await host.close();
+  });
+});

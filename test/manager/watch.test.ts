@@ -1,0 +1,246 @@
+// Watching: files that are replaced, half written, broken and mended again. Events and timers are the test's own where time matters.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync, renameSync, mkdirSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it, mock } from "node:test";
+
+import { type Listen, watchFile } from "../../src/manager/watch.ts";
+import { Lifecycles, answering, open } from "./hosts.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "mortise-watch-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+let files = 0;
+const newFile = (): string => join(folder, `plugin-${files++}.wasm`);
+const sha256 = (text: string | Uint8Array): string => createHash("sha256").update(text).digest("hex");
+
+interface Watched {
+  readonly path: string;
+  /** Digests that were reported. */
+  readonly found: string[];
+  readonly event: () => void;
+  /** Lets time pass, and whatever it has set off come to its end. */
+  readonly pass: (ms: number) => Promise<void>;
+  readonly close: () => void;
+}
+
+/** A watch on a file with the content "first", with events and time of its own. */
+function watched(onChange: (digest: string) => Promise<void> = async () => {}): Watched {
+  const path = newFile();
+  writeFileSync(path, "first");
+  const found: string[] = [];
+  let event = (): void => {};
+  const listen: Listen = (_folder, onEvent) => {
+    event = onEvent;
+    return () => {};
+  };
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const watch = watchFile({
+    path,
+    digest: sha256("first"),
+    onLost: () => {},
+    listen,
+    onChange: async (digest) => {
+      found.push(digest);
+      await onChange(digest);
+    },
+  });
+  return {
+    path,
+    found,
+    event: () => event(),
+    async pass(ms) {
+      mock.timers.tick(ms);
+      // What was set off reads the file: so often as this, one after the other, it does not.
+      for (let turn = 0; turn < 50; turn++) {
+        await readFile(path).catch(() => undefined);
+        await new Promise(setImmediate);
+      }
+    },
+    close() {
+      watch.close();
+      mock.timers.reset();
+    },
+  };
+}
+
+describe("watchFile", () => {
+  it("reports a content when it has stayed for a moment, and once", async () => {
+    const { path, found, event, pass, close } = watched();
+    await pass(100);
+    writeFileSync(path, "second");
+    event();
+    await pass(99);
+    event();
+    await pass(99);
+    assert.deepEqual(found, [], "events come on");
+    await pass(1);
+    assert.deepEqual(found, [], "it is looked at twice");
+    await pass(100);
+    assert.deepEqual(found, [sha256("second")]);
+    for (let time = 0; time < 3; time++) {
+      event();
+      await pass(100);
+    }
+    assert.equal(found.length, 1);
+    close();
+  });
+
+  it("does not report a file that is written on", async () => {
+    const { path, found, event, pass, close } = watched();
+    await pass(100);
+    for (const text of ["sec", "secon", "second"]) {
+      writeFileSync(path, text);
+      event();
+      await pass(100);
+    }
+    await pass(100);
+    assert.deepEqual(found, [sha256("second")]);
+    close();
+  });
+
+  it("does not report a file that was touched, or put back as it was", async () => {
+    const { path, found, event, pass, close } = watched();
+    await pass(100);
+    writeFileSync(path, "first");
+    event();
+    await pass(100);
+    writeFileSync(path, "second");
+    event();
+    await pass(100);
+    writeFileSync(path, "first");
+    event();
+    await pass(100);
+    await pass(100);
+    assert.deepEqual(found, []);
+    close();
+  });
+
+  it("waits for a file that is away", async () => {
+    const { path, found, event, pass, close } = watched();
+    await pass(100);
+    unlinkSync(path);
+    event();
+    await pass(100);
+    writeFileSync(`${path}.new`, "second");
+    renameSync(`${path}.new`, path);
+    event();
+    await pass(100);
+    await pass(100);
+    assert.deepEqual(found, [sha256("second")]);
+    close();
+  });
+
+  it("reports a content that was there before it watched", async () => {
+    const { path, found, pass, close } = watched();
+    writeFileSync(path, "second");
+    await pass(100);
+    await pass(100);
+    assert.deepEqual(found, [sha256("second")]);
+    close();
+  });
+
+  it("does not report a second content before the first one was dealt with", async () => {
+    const dealt = Promise.withResolvers<void>();
+    const { path, found, event, pass, close } = watched(() => dealt.promise);
+    for (const text of ["second", "third"]) {
+      writeFileSync(path, text);
+      event();
+      await pass(100);
+      await pass(100);
+    }
+    assert.deepEqual(found, [sha256("second")]);
+    dealt.resolve();
+    await pass(0);
+    await pass(100);
+    await pass(100);
+    assert.deepEqual(found, [sha256("second"), sha256("third")]);
+    close();
+  });
+
+  it("reports nothing once it is closed", async () => {
+    const { path, found, event, pass, close } = watched();
+    writeFileSync(path, "second");
+    event();
+    await pass(100);
+    close();
+    mock.timers.enable({ apis: ["setTimeout"] });
+    event();
+    await pass(1000);
+    assert.deepEqual(found, []);
+    mock.timers.reset();
+  });
+
+  it("says so if the folder cannot be watched", () => {
+    const reasons: string[] = [];
+    watchFile({
+      path: join(folder, "none", "a.wasm"),
+      digest: undefined,
+      onChange: async () => {},
+      onLost: (reason) => reasons.push(reason),
+    }).close();
+    assert.match(reasons.join(), /ENOENT/);
+  });
+});
+
+describe("host.plugins.watch", () => {
+  it("reloads a plugin when its file is replaced, and goes on as it was while the file is broken", async () => {
+    const warnings: string[] = [];
+    const logger = { warn: (text: string) => void warnings.push(text), trace() {}, debug() {}, info() {}, error() {} };
+    await using host = await open({ logger });
+    using published = new Lifecycles();
+    const path = newFile();
+    writeFileSync(path, await answering("one"));
+    await host.plugins.load(path, { name: "a", watch: true });
+    const failed = published.until(({ to }) => to === "failed");
+    writeFileSync(path, (await answering("two")).slice(0, 50));
+    await failed;
+    assert.deepEqual([await host.hooks.check(1), host.plugins.describe("a").lastFailure?.code], ["one", "MORTISE_WASM_MALFORMED"]);
+    const ready = published.until(({ to, version }) => to === "ready" && version === "3");
+    writeFileSync(`${path}.new`, await answering("two"));
+    renameSync(`${path}.new`, path);
+    await ready;
+    assert.equal(await host.hooks.check(1), "two");
+    assert.match(warnings.join(), /^plugin "a" goes on as it was: Cannot read .* at byte \d+$/);
+    assert.deepEqual([host.plugins.describe("a").watched, host.plugins.describe("a").file], [true, path]);
+  });
+
+  it("follows a link that is made to lead elsewhere", async () => {
+    await using host = await open();
+    using published = new Lifecycles();
+    const place = join(folder, "linked");
+    for (const version of ["1", "2"]) {
+      mkdirSync(join(place, version), { recursive: true });
+      writeFileSync(join(place, version, "plugin.wasm"), await answering(version));
+    }
+    symlinkSync("1", join(place, "now"));
+    symlinkSync("now/plugin.wasm", join(place, "plugin.wasm"));
+    await host.plugins.load(join(place, "plugin.wasm"), { name: "a" });
+    const watch = host.plugins.watch();
+    const ready = published.until(({ to, version }) => to === "ready" && version === "2");
+    symlinkSync("2", join(place, "next"));
+    renameSync(join(place, "next"), join(place, "now"));
+    await ready;
+    assert.equal(await host.hooks.check(1), "2");
+    watch.close();
+    assert.equal(host.plugins.describe("a").watched, false);
+  });
+
+  it("watches all that come from files, those loaded later included, and no others", async () => {
+    await using host = await open();
+    const path = newFile();
+    writeFileSync(path, await answering("one"));
+    using watch = { end: host.plugins.watch(), [Symbol.dispose]: () => watch.end.close() };
+    await host.plugins.load(path, { name: "a" });
+    await host.plugins.load(await answering("two"), { name: "b" });
+    assert.deepEqual(
+      ["a", "b"].map((name) => host.plugins.describe(name).watched),
+      [true, false],
+    );
+    assert.throws(() => host.plugins.watch("b"), { code: "MORTISE_INVALID_OPTION" });
+    assert.throws(() => host.plugins.watch("c"), { code: "MORTISE_UNKNOWN_PLUGIN" });
+  });
+});
