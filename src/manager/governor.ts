@@ -83,10 +83,10 @@ export class Governor {
     while (!within(totals) && this.#free(holder)) totals = this.#totals();
     if (within(totals)) return;
     const few = totals.instances > this.#limits.instances;
+    // The one that is refused is no longer there.
     throw new MortiseError("MORTISE_HOST_LIMIT", {
       what,
       plugin: holder.name,
-      // The one that is refused is no longer there.
       count: few ? totals.instances - 1 : totals.memoryBytes,
       unit: few ? "instances" : "bytes of memory in use",
       option: few ? "instances" : "memoryBytes",
