@@ -99,6 +99,7 @@ export class Breaker {
   #openedAt = 0;
   /** A call is on its way to see whether the plugin answers again, and so many went well. */
   #probing = false;
+  #probedAt = 0;
   #passed = 0;
 
   constructor(options: ResolvedBreaker, machine: StateMachine, clock: () => number) {
@@ -115,13 +116,17 @@ export class Breaker {
       this.#epoch++;
       this.#passed = 0;
       this.#machine.enter("half-open", `${this.#options.openMs} ms have passed`);
-      this.#probing = true;
-      return this.#epoch;
+      return this.#probe();
     }
-    if (state === "half-open") {
-      if (this.#probing) return undefined;
-      this.#probing = true;
-    }
+    if (state !== "half-open") return this.#epoch;
+    // A probe that never said how it ended, for want of stack, must not keep everybody out.
+    if (this.#probing && this.#clock() - this.#probedAt < this.#options.openMs) return undefined;
+    return this.#probe();
+  }
+
+  #probe(): Ticket {
+    this.#probing = true;
+    this.#probedAt = this.#clock();
     return this.#epoch;
   }
 

@@ -61,6 +61,8 @@ export class HostPlugins {
   /** New plugins that are being loaded. */
   #loading = 0;
   #watchesAll = false;
+  /** Plugins of a host that is being closed: calls under way may still come to use them. */
+  #closing: ReadonlyMap<string, Managed> | undefined;
   /** True once the host is closed. */
   closed = false;
 
@@ -138,7 +140,10 @@ export class HostPlugins {
     return this.#renew(managed, source, this.#merged(managed, options), reason, this.#options.limits.versions);
   }
 
-  #merged({ options: { version: _version, replace: _replace, requires: _requires, ...before } }: Managed, options: ReloadOptions): LoadOptions {
+  #merged(
+    { options: { version: _version, replace: _replace, requires: _requires, signal: _signal, ...before } }: Managed,
+    options: ReloadOptions,
+  ): LoadOptions {
     return { ...before, ...options };
   }
 
@@ -311,7 +316,7 @@ export class HostPlugins {
 
   /** What other plugins call by a name: the version that serves the request that `context` is, if it is one. */
   callee(name: string, context: unknown): Version | undefined {
-    const managed = this.#plugins.get(name);
+    const managed = this.#plugins.get(name) ?? this.#closing?.get(name);
     return managed?.enabled === true ? managed.chosen(isRequestContext(context) ? context.id : undefined) : undefined;
   }
 
@@ -422,6 +427,7 @@ export class HostPlugins {
   /** Unloads all plugins, those first that depend on others; the host loads none any more. Closing twice is closing once. */
   async close(options: CloseOptions = {}): Promise<void> {
     this.closed = true;
+    this.#closing ??= new Map(this.#plugins);
     const all = [...this.#plugins.values()];
     const removed = new Map<Managed, Promise<void>>();
     const remove = (managed: Managed): Promise<void> => {

@@ -37,6 +37,17 @@ function bench(options: BreakerOptions = {}): Bench {
 }
 
 describe("Breaker", () => {
+  it("lets another probe in when one never said how it ended", () => {
+    const made = bench({ probes: 1 });
+    for (let index = 0; index < 4; index++) made.call("MORTISE_TRAP");
+    made.time = 100;
+    assert.notEqual(made.breaker.enter(), undefined); // it ran out of stack before it could say so
+    made.time = 199;
+    assert.equal(made.call(), false);
+    made.time = 200;
+    assert.deepEqual([made.call(), made.machine.state], [true, "ready"]);
+  });
+
   it("is degraded after half of the failures, and open after all of them", () => {
     const { call, machine } = bench();
     const states = [1, 2, 3, 4].map(() => {

@@ -31,6 +31,15 @@ describe("host.plugins.reload", () => {
     assert.deepEqual(versions(host), { 1: 0, 2: 100 });
   });
 
+  it("is not ended by the signal that ended the loading of an earlier version", async () => {
+    await using host = await open();
+    const loading = new AbortController();
+    await host.plugins.load(await answering("old"), { name: "a", signal: loading.signal });
+    loading.abort();
+    await host.plugins.reload("a", await answering("new"));
+    assert.equal(await host.hooks.check(1), "new");
+  });
+
   it("changes nothing if the new version is bad, and says why", async () => {
     await using host = await open();
     const start = (text: string): Promise<Uint8Array> => assembleText("bad", `(module (func $s ${text}) (start $s) (func (export "check")))`);

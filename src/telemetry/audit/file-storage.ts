@@ -122,8 +122,14 @@ export class FileStorage implements AuditStorage {
 
 function openAppending(path: string): Promise<FileHandle> {
   // Read as well, to find the end of the chain.
-  return open(path, constants.O_RDWR | constants.O_CREAT | constants.O_APPEND, 0o600);
+  return open(path, constants.O_RDWR | constants.O_CREAT | constants.O_APPEND, OWNER_ONLY).then(async (file) => {
+    // Also one that was there already.
+    await file.chmod(OWNER_ONLY);
+    return file;
+  });
 }
+
+const OWNER_ONLY = 0o600;
 
 async function exists(path: string): Promise<boolean> {
   try {
