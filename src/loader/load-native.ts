@@ -3,7 +3,6 @@
 import { basename, extname } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import type { PluginState } from "../abi/guest.ts";
 import { invalidOption } from "../api/limits.ts";
 import type { PluginCalls } from "../api/services.ts";
 import { type PluginOptions, resolveOptions } from "../host/options.ts";
@@ -11,8 +10,7 @@ import { Plugin } from "../host/plugin.ts";
 import type { ManifestSource } from "../manifest/manifest.ts";
 import { compileNative, isNativePath } from "../native/compile-native.ts";
 import { resolveWasi } from "../wasi/options.ts";
-import { redactionOf } from "../services/redaction.ts";
-import { configTexts, createHttp, publishedLogger, serviceTable } from "./plugin-parts.ts";
+import { createHttp, pluginState, serviceTable } from "./plugin-parts.ts";
 
 /** The path of a native plugin, if a source is one: by its extension, or since the options say so. */
 export function nativePath(source: ManifestSource, { abi }: PluginOptions): string | undefined {
@@ -33,28 +31,8 @@ export async function loadNative(path: string, options: PluginOptions): Promise<
   let calls: PluginCalls | undefined;
   try {
     const config = options.config ?? {};
-    const redaction = redactionOf(options.secrets ?? []);
-    const loggerNow = publishedLogger(name, resolved.logger, redaction);
-    const state: PluginState = {
-      name,
-      limits: resolved.limits,
-      config: configTexts(config),
-      configJson: JSON.stringify(config),
-      variables: new Map(),
-      variableBytes: 0,
-      get logger() {
-        return loggerNow();
-      },
-      redact: redaction?.error,
-      redactText: redaction?.text,
-      logLevel: resolved.logLevel,
-      hostFunctions: {},
-      provided: {},
-      http: http?.guest,
-      wasi: resolveWasi(undefined, undefined),
-      clock: resolved.clock,
-      droppedLogs: 0,
-    };
+    const wasi = resolveWasi(undefined, undefined);
+    const state = pluginState({ name, config, resolved: { ...resolved, hostFunctions: {} }, http: http?.guest, wasi }, options);
     calls = options.calls?.forPlugin({ plugin: name, permissions: options.permissions ?? {} });
     const services = calls === undefined ? serviceTable(state, options) : { ...serviceTable(state, options), ...calls.services };
     const made = await compileNative(path, { allow: options.native ?? [], digest: options.digest, state: Object.assign(state, { services }) });

@@ -19,14 +19,13 @@ import type { ManifestSource, ResolvedManifest } from "../manifest/manifest.ts";
 import { readManifest } from "../manifest/read-manifest.ts";
 import { type Services, createServices } from "../services/create-services.ts";
 import { HELIOS_FUNCTIONS } from "../services/helios-functions.ts";
-import { redactionOf } from "../services/redaction.ts";
 import { type PathGrant, resolveWasi } from "../wasi/options.ts";
 import type { WasmAbi } from "../wasm/detect.ts";
 import { readDeclaration } from "./declaration.ts";
 import { capMemory, declaredBy, isArtefact, onlyDeclared, readArtefact, readBeside } from "./helios.ts";
 import { loadNative, nativePath } from "./load-native.ts";
 import { capNetworkLimits, refuseNetworkHosts } from "./network-manifest.ts";
-import { configTexts, createHttp, publishedLogger, serviceTable } from "./plugin-parts.ts";
+import { createHttp, pluginState, serviceTable } from "./plugin-parts.ts";
 import { importedHelios } from "./helios-imports.ts";
 import { importedServices } from "./service-imports.ts";
 
@@ -102,29 +101,8 @@ export async function assemblePlugin(
   try {
     wasi = resolveWasi(options.wasi, paths);
     const digest = checkDigest(main.module, options);
-    const redaction = redactionOf(options.secrets ?? []);
     const config = { ...manifest.config, ...options.config };
-    const loggerNow = publishedLogger(name, resolved.logger, redaction);
-    const state: PluginState = {
-      name,
-      limits,
-      config: configTexts(config),
-      configJson: JSON.stringify(config),
-      variables: new Map(),
-      variableBytes: 0,
-      get logger() {
-        return loggerNow();
-      },
-      redact: redaction?.error,
-      redactText: redaction?.text,
-      logLevel: resolved.logLevel,
-      hostFunctions: resolved.hostFunctions,
-      provided: {},
-      http: http?.guest,
-      wasi,
-      clock: resolved.clock,
-      droppedLogs: 0,
-    };
+    const state = pluginState({ name, config, resolved: { ...resolved, limits }, http: http?.guest, wasi }, options);
     if (options.services === undefined && modules.some(({ module }) => importsServices(module, abi))) own = createServices();
     calls = options.calls?.forPlugin({ plugin: name, permissions: options.permissions ?? {} });
     const provided = providedFunctions(abi, state, own === undefined ? options : { ...options, services: own }, calls);

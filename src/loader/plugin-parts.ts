@@ -5,18 +5,53 @@ import { logLines } from "../api/channels.ts";
 import { LOG_LEVELS, type LogLevel, type Logger } from "../api/guest-log.ts";
 import type { HttpService } from "../api/http.ts";
 import type { ServiceTable } from "../api/services.ts";
-import type { PluginOptions } from "../host/options.ts";
+import type { PluginOptions, ResolvedOptions } from "../host/options.ts";
 import { createFetchService } from "../services/http/fetch-service.ts";
 import { type HostRule, readHostRules } from "../services/http/host-rules.ts";
 import { createHttpService } from "../services/http/http-service.ts";
-import { type Redaction } from "../services/redaction.ts";
+import { type Redaction, redactionOf } from "../services/redaction.ts";
 import { readHttpRequest } from "../services/http/request-json.ts";
+
+/** What a plugin was found to be, before any of it runs. */
+interface Parts {
+  readonly name: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly resolved: Pick<ResolvedOptions, "limits" | "logger" | "logLevel" | "hostFunctions" | "clock">;
+  readonly http: GuestHttp | undefined;
+  readonly wasi: PluginState["wasi"];
+}
+
+/** What all instances of a plugin share. Its logger is read for each line: a copy of the state would keep an old one. */
+export function pluginState({ name, config, resolved, http, wasi }: Parts, { secrets = [] }: PluginOptions): PluginState {
+  const redaction = redactionOf(secrets);
+  const loggerNow = publishedLogger(name, resolved.logger, redaction);
+  return {
+    name,
+    limits: resolved.limits,
+    config: configTexts(config),
+    configJson: JSON.stringify(config),
+    variables: new Map(),
+    variableBytes: 0,
+    get logger() {
+      return loggerNow();
+    },
+    redact: redaction?.error,
+    redactText: redaction?.text,
+    logLevel: resolved.logLevel,
+    hostFunctions: resolved.hostFunctions,
+    provided: {},
+    http,
+    wasi,
+    clock: resolved.clock,
+    droppedLogs: 0,
+  };
+}
 
 /**
  * The plugin's logger as it is now: it prints no secrets, and publishes each line as long as somebody subscribes. Undefined
  * where nobody would see a line.
  */
-export function publishedLogger(plugin: string, logger: Logger | undefined, redaction: Redaction | undefined): () => Logger | undefined {
+function publishedLogger(plugin: string, logger: Logger | undefined, redaction: Redaction | undefined): () => Logger | undefined {
   const safe = logger && redaction ? loggerOf((level, message) => logger[level](redaction.text(message))) : logger;
   const published = loggerOf((level, message) => {
     if (logLines.hasSubscribers) logLines.publish({ plugin, level, message: redaction?.text(message) ?? message });
@@ -54,7 +89,7 @@ export function serviceTable(state: PluginState, { services, permissions = {}, s
 }
 
 /** Configuration as text: what is no text is given as JSON. */
-export function configTexts(config: Readonly<Record<string, unknown>>): Map<string, string> {
+function configTexts(config: Readonly<Record<string, unknown>>): Map<string, string> {
   return new Map(Object.entries(config).map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)]));
 }
 

@@ -3,7 +3,7 @@
 import { MortiseError, printable } from "../../api/errors.ts";
 import { PluginOutput } from "../../api/output.ts";
 import { toPromising } from "../../wasm/host-functions.ts";
-import { Meter } from "../../wasm/meter.ts";
+import type { Meter } from "../../wasm/meter.ts";
 import type { TypeDefinition } from "../../wasm/module-reader.ts";
 import { WASI_MODULE } from "../../wasi/functions.ts";
 import type { Wasi } from "../../wasi/wasi.ts";
@@ -20,6 +20,7 @@ import {
 import type { CallAccess, CallOrigin } from "../call-context.ts";
 import { ENVIRONMENT, Environment } from "./environment.ts";
 import { explainFailure } from "../guest-failure.ts";
+import { guestMeter } from "../guest-meter.ts";
 import { guestWasi } from "../guest-wasi.ts";
 import { initialisersOf } from "../initialisers.ts";
 import { ExtismHeap, PAGE } from "./heap.ts";
@@ -59,17 +60,8 @@ export class ExtismInstance implements GuestInstance {
     this.#guest = guest;
     this.#state = state;
     this.#timeoutMs = timeoutMs;
-    const { limits } = state;
-    this.#fuel = limits.fuel;
-    this.#meter = new Meter(guest.main.instrumented, {
-      fuel: limits.fuel,
-      timeoutMs,
-      growPages: Math.floor(limits.memoryBytes / PAGE) - guest.initialPages,
-      growEntries: limits.tableEntries - guest.initialEntries,
-      sliceMs: limits.sliceMs,
-      cpuShare: limits.cpuShare,
-      clock: state.clock,
-    });
+    this.#fuel = state.limits.fuel;
+    this.#meter = guestMeter(guest, state, timeoutMs);
     this.#calls = new HostCalls(state, this.#meter, () => this.#access());
     const instances = this.#instantiate();
     const main = instances[guest.modules.indexOf(guest.main)] as WebAssembly.Instance;

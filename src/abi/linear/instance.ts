@@ -7,7 +7,7 @@ import { MortiseError, isMortiseError, printable } from "../../api/errors.ts";
 import { writeLine } from "../../api/guest-log.ts";
 import { PluginOutput } from "../../api/output.ts";
 import { toPromising } from "../../wasm/host-functions.ts";
-import { Meter } from "../../wasm/meter.ts";
+import type { Meter } from "../../wasm/meter.ts";
 import { WASI_MODULE } from "../../wasi/functions.ts";
 import type { Wasi } from "../../wasi/wasi.ts";
 import type { CallAccess, CallOrigin } from "../call-context.ts";
@@ -21,6 +21,7 @@ import {
   type PluginState,
   type ProvidedFunctions,
 } from "../guest.ts";
+import { guestMeter } from "../guest-meter.ts";
 import { guestWasi } from "../guest-wasi.ts";
 import { HostCalls } from "../host-calls.ts";
 import { hasExport, initialisersOf } from "../initialisers.ts";
@@ -69,22 +70,13 @@ export class LinearInstance implements GuestInstance {
     this.#guest = guest;
     this.#state = state;
     this.#timeoutMs = timeoutMs;
-    const { limits } = state;
-    this.#fuel = limits.fuel;
-    this.#meter = new Meter(guest.main.instrumented, {
-      fuel: limits.fuel,
-      timeoutMs,
-      growPages: Math.floor(limits.memoryBytes / PAGE) - guest.initialPages,
-      growEntries: limits.tableEntries - guest.initialEntries,
-      sliceMs: limits.sliceMs,
-      cpuShare: limits.cpuShare,
-      clock: state.clock,
-    });
+    this.#fuel = state.limits.fuel;
+    this.#meter = guestMeter(guest, state, timeoutMs);
     this.#memory = new LinearMemory(state, this.#meter);
     this.#calls = new HostCalls(state, this.#meter, () => this.#access(), provided);
     this.#names = guest.dialect.allocatorOf(guest.main.instrumented.module);
     this.#meter.attach(this.#instantiate());
-    this.#meter.grant(this.#meter.begin(limits.fuel, timeoutMs));
+    this.#meter.grant(this.#meter.begin(this.#fuel, timeoutMs));
     try {
       this.#initialise();
     } catch (error) {
@@ -361,9 +353,14 @@ export class LinearInstance implements GuestInstance {
   }
 
   #badAllocation(address: number, size: number, reason: string): MortiseError {
-    const { plugin, function: fn } = { plugin: this.#state.name, function: this.#calls.function };
-    const where = `0x${address.toString(16)}`;
-    return new MortiseError("MORTISE_BAD_ALLOCATION", { plugin, function: fn, allocator: this.#names.allocate, address: where, size, reason });
+    return new MortiseError("MORTISE_BAD_ALLOCATION", {
+      plugin: this.#state.name,
+      function: this.#calls.function,
+      allocator: this.#names.allocate,
+      address: `0x${address.toString(16)}`,
+      size,
+      reason,
+    });
   }
 
   /** A copy of an output. */
