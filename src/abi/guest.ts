@@ -210,6 +210,8 @@ export interface GuestInstance {
   dispose(): void;
   /** The last call held the thread for longer than a slice of time. */
   readonly heldThread: boolean;
+  /** Milliseconds that it has held the thread since this was last asked; 0 without a limits.cpuShare below 1. */
+  takeHeldMs(): number;
   /** Bytes of the last call's input. */
   readonly inputBytes: number;
   /** Fuel units of the last call. */

@@ -1,14 +1,13 @@
-// Runs hooks: one function for each kind. Nothing here waits as long as plugins answer at once.
+// Runs hooks: one function for each kind but brackets, which bracket.ts has. Nothing here waits as long as plugins answer at once.
 // Types of values end here: what comes in and goes out is typed where hooks are defined.
 
-import { MortiseError } from "../api/errors.ts";
-import type { Ending } from "./bracket-wire.ts";
 import type { ChainDecision, Decision, FirstDecision } from "./decision.ts";
 import { Message } from "./message.ts";
 import type { Seat } from "./roster.ts";
 import type { HookRun } from "./run.ts";
 
-type Decided = Decision<unknown, unknown>;
+/** What plugins decide, without its types. */
+export type Decided = Decision<unknown, unknown>;
 /** Asks a plugin; undefined if it is not asked at all. */
 type Ask = (seat: Seat) => Decided | Promise<Decided> | undefined;
 /** Takes what a plugin decided; true if that ends the hook. */
@@ -75,85 +74,8 @@ export function runAll(run: HookRun, seats: readonly Seat[], input: unknown): un
   return pending.length === 0 ? finish() : Promise.all(pending).then(finish);
 }
 
-/** Asks plugins before some work, in order, and those that were asked after it, in reverse. */
-export async function runBracket(run: HookRun, seats: readonly Seat[], input: unknown, work: (input: unknown) => unknown): Promise<unknown> {
-  const { wire, postWire } = run.hook.definition;
-  const chain = new Chain(new Message(wire, input));
-  const passed: Seat[] = [];
-  let ending: Ending<unknown> = (await before(run, seats, chain, passed)) ?? (await attempt(work, chain.message.value));
-  run.cleanUp();
-  for (const seat of passed.toReversed()) {
-    const { postFn } = seat;
-    if (postFn === undefined) continue;
-    try {
-      const end = new Message(postWire, { input: chain.message.value, ending });
-      ending = afterwards(run, seat, ending, await run.call(seat, postFn, end));
-    } catch (error) {
-      ending = failedAfterwards(run, seat, postFn, ending, error);
-    }
-  }
-  if (ending.ok) return ending.output;
-  throw ending.error;
-}
-
-/** The first half of a bracket: how it ended already, or undefined if the work is to be done. */
-async function before(run: HookRun, seats: readonly Seat[], chain: Chain, passed: Seat[]): Promise<Ending<unknown> | undefined> {
-  const { message } = chain;
-  try {
-    await inTurn(
-      run,
-      seats,
-      (seat) => {
-        if (seat.fn === undefined && seat.accepts?.(message.value) !== false) passed.push(seat);
-        return ask(run, seat, seat.fn, message);
-      },
-      (seat, decision) => {
-        passed.push(seat);
-        return chain.take(seat, decision);
-      },
-    );
-  } catch (error) {
-    return { ok: false, error, final: true };
-  }
-  const result = chain.result();
-  if (result.action === "answer") return { ok: true, output: result.value };
-  if (result.action === "reject") return { ok: false, error: run.rejected(result), final: true };
-  return undefined;
-}
-
-async function attempt(work: (input: unknown) => unknown, input: unknown): Promise<Ending<unknown>> {
-  try {
-    return { ok: true, output: await work(input) };
-  } catch (error) {
-    return { ok: false, error, final: false };
-  }
-}
-
-/** What an ending becomes by a plugin's decision. */
-function afterwards(run: HookRun, seat: Seat, ending: Ending<unknown>, decision: Decided): Ending<unknown> {
-  const final = !ending.ok && ending.final;
-  if (decision.action === "replace") {
-    const reason = "replaces what is over; only an answer can stand for a result";
-    throw new MortiseError("MORTISE_HOOK_OUTPUT", { hook: run.hook.name, plugin: seat.plugin.name, function: seat.postFn, reason });
-  }
-  if (decision.action === "answer" && !final) return { ok: true, output: decision.value };
-  if (decision.action !== "reject") return ending;
-  seat.counts.rejections++;
-  return final ? ending : { ok: false, error: run.rejected({ reason: decision.reason, plugin: seat.plugin.name }), final: true };
-}
-
-/** What an ending becomes when a plugin fails: the first error stays, an output does not get past a closed hook. */
-function failedAfterwards(run: HookRun, seat: Seat, fn: string, ending: Ending<unknown>, thrown: unknown): Ending<unknown> {
-  try {
-    run.failed(seat, fn, thrown);
-    return ending;
-  } catch (error) {
-    return ending.ok ? { ok: false, error, final: true } : { ...ending, final: true };
-  }
-}
-
 /** What becomes of a value in a chain. */
-class Chain {
+export class Chain {
   readonly message: Message<unknown, unknown>;
   readonly #plugins: string[] = [];
   #end: ChainDecision<unknown, unknown> | undefined;
@@ -182,7 +104,7 @@ class Chain {
 }
 
 /** Calls a plugin, unless a filter keeps it out or it has no such function. */
-function ask(run: HookRun, seat: Seat, fn: string | undefined, message: Message<unknown, unknown>): ReturnType<Ask> {
+export function ask(run: HookRun, seat: Seat, fn: string | undefined, message: Message<unknown, unknown>): ReturnType<Ask> {
   if (seat.accepts?.(message.value) === false) {
     seat.counts.filtered++;
     return undefined;
@@ -191,7 +113,7 @@ function ask(run: HookRun, seat: Seat, fn: string | undefined, message: Message<
 }
 
 /** Asks one plugin after the other until one ends the hook. A promise only if one of them has to be waited for. */
-function inTurn(run: HookRun, seats: readonly Seat[], asks: Ask, take: Take, from: number = 0): undefined | Promise<void> {
+export function inTurn(run: HookRun, seats: readonly Seat[], asks: Ask, take: Take, from: number = 0): undefined | Promise<void> {
   for (let at = from; at < seats.length; at++) {
     const seat = seats[at] as Seat;
     let decision: ReturnType<Ask>;

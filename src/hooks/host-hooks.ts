@@ -3,12 +3,14 @@
 import { MortiseError, printable } from "../api/errors.ts";
 import { invalidOption } from "../api/limits.ts";
 import { RequestContext, type RequestOptions, isRequestContext } from "../api/request.ts";
+import type { Ending } from "./bracket-wire.ts";
+import { type OpenedBracket, openBracket, runBracket } from "./bracket.ts";
 import { checked } from "./check.ts";
 import type { ChainDecision, FirstDecision } from "./decision.ts";
 import type { HookDefinition, HookDefinitions, HookKind } from "./definition.ts";
-import { runAll, runBracket, runChain, runFirst } from "./driver.ts";
+import { runAll, runChain, runFirst } from "./driver.ts";
 import { watchRun } from "./published.ts";
-import { type HookState, type Roster, holding, seatsFor } from "./roster.ts";
+import { type HookState, type Roster, hold, holding, letGo, seatsFor } from "./roster.ts";
 import { HookRun, type RunEnvironment } from "./run.ts";
 
 /** Options of one run of a hook. */
@@ -23,6 +25,8 @@ export interface HookRunOptions {
 interface HookFunction {
   /** Names of the plugins that take part, in their order: without any, running the hook does nothing. */
   readonly plugins: readonly string[];
+  /** True if no plugin takes part: then there is no need to make an input. Never true of a closed host. */
+  readonly isIdle: boolean;
 }
 
 /** Runs a `first` hook: gives the answer, or undefined if nobody had one. */
@@ -55,7 +59,18 @@ export interface AllFunction<I> extends HookFunction {
 export interface BracketFunction<I, O> extends HookFunction {
   /** @throws what `run` throws; MortiseError MORTISE_HOOK_REJECTED, MORTISE_HOOK_FAILED, MORTISE_HOOK_INPUT */
   (input: I, run: (input: I) => Promise<O> | O, options?: HookRunOptions): Promise<O>;
+  /**
+   * Asks plugins before some work that has several endings, such as the pieces of a stream, or none. Gives the bracket itself
+   * where nothing had to be waited for. Dispose of it: until then its plugins are not closed.
+   *
+   * @throws MortiseError MORTISE_HOST_CLOSED, MORTISE_INVALID_OPTION, MORTISE_HOOK_INPUT if a check of the hook refuses the
+   *   input; what plugins do is told by the bracket
+   */
+  open(input: I, options?: HookRunOptions): OpenBracket<I, O> | Promise<OpenBracket<I, O>>;
 }
+
+/** A bracket that `open` gave. */
+export interface OpenBracket<I, O> extends OpenedBracket<I, O>, Disposable {}
 
 /** The function of each kind of hook. */
 interface FunctionsByKind<I, O> {
@@ -95,7 +110,7 @@ const BIND: { readonly [K in HookKind]: (hook: HookState, host: HookHost) => Fun
       if (decision.action === "reject") throw rejected(hook, decision);
       return decision.action === "answer" ? decision.value : undefined;
     };
-    return withPlugins(hook, (input: unknown, options?: HookRunOptions) => promise(() => after(start(input, options), answerOf)), {
+    return withPlugins(hook, host, (input: unknown, options?: HookRunOptions) => promise(() => after(start(input, options), answerOf)), {
       decide: (input: unknown, options?: HookRunOptions) => promise(() => start(input, options)),
       start,
     });
@@ -112,7 +127,7 @@ const BIND: { readonly [K in HookKind]: (hook: HookState, host: HookHost) => Fun
       if (decision.action === "reject") throw rejected(hook, decision);
       return decision.value;
     };
-    return withPlugins(hook, (input: unknown, options?: HookRunOptions) => promise(() => after(start(input, options), valueOf)), {
+    return withPlugins(hook, host, (input: unknown, options?: HookRunOptions) => promise(() => after(start(input, options), valueOf)), {
       decide: (input: unknown, options?: HookRunOptions) => promise(() => start(input, options)),
       start,
     });
@@ -125,7 +140,7 @@ const BIND: { readonly [K in HookKind]: (hook: HookState, host: HookHost) => Fun
       const value = checkInput(hook, input);
       return watchRun(hook.name, run.request, host.clock, () => holding(lineUp, () => runAll(run, seatsFor(lineUp, run.request), value)));
     };
-    return withPlugins(hook, (input: unknown, options?: HookRunOptions): Promise<void> => promise(() => start(input, options)), {});
+    return withPlugins(hook, host, (input: unknown, options?: HookRunOptions): Promise<void> => promise(() => start(input, options)), {});
   },
   bracket(hook, host) {
     const start = (input: unknown, work: (input: unknown) => unknown, options: HookRunOptions | undefined): unknown => {
@@ -137,9 +152,56 @@ const BIND: { readonly [K in HookKind]: (hook: HookState, host: HookHost) => Fun
     };
     const call = (input: unknown, work: (input: unknown) => unknown, options?: HookRunOptions): Promise<unknown> =>
       promise(() => start(input, work, options));
-    return withPlugins(hook, call, {});
+    const open = (input: unknown, options?: HookRunOptions): OpenBracket<unknown, unknown> | Promise<OpenBracket<unknown, unknown>> => {
+      const { lineUp } = hook;
+      if (isIdle(hook, host)) return new HeldBracket(untouched(input), undefined, undefined);
+      const run = begin(hook, host, options);
+      const value = checkInput(hook, input);
+      const watch = <R>(work: () => R | Promise<R>): R | Promise<R> => watchRun(hook.name, run.request, host.clock, work);
+      hold(lineUp);
+      return after(
+        watch(() => openBracket(run, seatsFor(lineUp, run.request), value)),
+        (bracket) => new HeldBracket(bracket, () => letGo(lineUp), watch),
+      );
+    };
+    return withPlugins(hook, host, call, { open });
   },
 };
+
+/** An opened bracket whose plugins are held until it is disposed of. */
+class HeldBracket implements OpenBracket<unknown, unknown> {
+  readonly input: unknown;
+  readonly early: Ending<unknown> | undefined;
+  readonly asksAfter: boolean;
+  readonly #bracket: OpenedBracket<unknown, unknown>;
+  readonly #watch: Watch | undefined;
+  #release: (() => void) | undefined;
+
+  constructor(bracket: OpenedBracket<unknown, unknown>, release: (() => void) | undefined, watch: Watch | undefined) {
+    this.input = bracket.input;
+    this.early = bracket.early;
+    this.asksAfter = bracket.asksAfter;
+    this.#bracket = bracket;
+    this.#release = release;
+    this.#watch = watch;
+  }
+
+  end(ending: Ending<unknown>): Ending<unknown> | Promise<Ending<unknown>> {
+    if (!this.asksAfter || this.#watch === undefined) return ending;
+    return this.#watch(() => this.#bracket.end(ending));
+  }
+
+  [Symbol.dispose](): void {
+    this.#release?.();
+    this.#release = undefined;
+  }
+}
+
+type Watch = (work: () => Ending<unknown> | Promise<Ending<unknown>>) => Ending<unknown> | Promise<Ending<unknown>>;
+
+function untouched(input: unknown): OpenedBracket<unknown, unknown> {
+  return { input, early: undefined, asksAfter: false, end: (ending) => ending };
+}
 
 const NOTHING: { readonly action: "continue" } = Object.freeze({ action: "continue" });
 
@@ -189,8 +251,14 @@ function promise<T>(work: () => T | Promise<T>): Promise<T> {
   }
 }
 
-function withPlugins<F extends (...values: never[]) => unknown, M extends object>(hook: HookState, call: F, methods: M): F & M & HookFunction {
+function withPlugins<F extends (...values: never[]) => unknown, M extends object>(
+  hook: HookState,
+  host: HookHost,
+  call: F,
+  methods: M,
+): F & M & HookFunction {
   Object.defineProperty(call, "name", { value: hook.name });
   Object.defineProperty(call, "plugins", { get: () => [...new Set(hook.lineUp.seats.map(({ plugin }) => plugin.name))] });
+  Object.defineProperty(call, "isIdle", { get: () => hook.lineUp.seats.length === 0 && !host.closed() });
   return Object.assign(call as F & HookFunction, methods);
 }

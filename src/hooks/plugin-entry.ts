@@ -30,8 +30,20 @@ export interface HookPlugin {
   /** Milliseconds that its calls may take, if it says so. */
   readonly timeoutMs?: number;
   has(fn: string): boolean;
-  /** Calls a function: gives the output itself where nothing had to be waited for, and throws what went wrong at once. */
-  start(fn: string, input: string, options: HookCallOptions): HookOutput | Promise<HookOutput>;
+  /**
+   * Calls a function: gives the output itself where nothing had to be waited for, and throws what went wrong at once.
+   *
+   * @param short others have left it so much less than its time that being late says nothing of it
+   */
+  start(fn: string, input: string, options: HookCallOptions, short: boolean): HookOutput | Promise<HookOutput>;
+}
+
+/** A call that has less of its plugin's time than this is short; what is lost on the way to it is not. */
+const FAIR_PART = 0.9;
+
+/** True for a call that others have left so little of the time that it may take. */
+export function isShort(leftMs: number, ownMs: number): boolean {
+  return leftMs < ownMs * FAIR_PART;
 }
 
 /** What an operator says of one plugin. */

@@ -219,7 +219,7 @@ async function whenDrained(lineUps: readonly LineUp[]): Promise<void> {
 
 /** Runs something with the plugins that a hook has now: none of them is closed before it has ended. */
 export function holding<R>(lineUp: LineUp, work: () => R | Promise<R>): R | Promise<R> {
-  lineUp.running++;
+  hold(lineUp);
   let waits = false;
   try {
     const result = work();
@@ -231,7 +231,13 @@ export function holding<R>(lineUp: LineUp, work: () => R | Promise<R>): R | Prom
   }
 }
 
-function letGo(lineUp: LineUp): void {
+/** Keeps the plugins that a hook has now from being closed, until they are let go as often. */
+export function hold(lineUp: LineUp): void {
+  lineUp.running++;
+}
+
+/** The end of one {@link hold}. */
+export function letGo(lineUp: LineUp): void {
   if (--lineUp.running > 0) return;
   const { drained } = lineUp;
   lineUp.drained = undefined;

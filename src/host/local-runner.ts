@@ -42,6 +42,7 @@ class LocalRunner implements Runner {
   constructor(ways: ReadonlyMap<string, Way>, instance: GuestInstance) {
     this.#ways = ways;
     this.#instance = instance;
+    instance.takeHeldMs(); // who makes an instance counts what that takes, also if it fails
     dropped.register(this, undefined, this);
   }
 
@@ -88,6 +89,10 @@ class LocalRunner implements Runner {
 
   get memoryBytes(): number {
     return this.#instance.memoryBytes;
+  }
+
+  takeHeldMs(): number {
+    return this.#instance.takeHeldMs();
   }
 
   exportedValue(name: string): ExportedValue | undefined {

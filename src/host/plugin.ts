@@ -254,6 +254,7 @@ export class Plugin {
       if (!(result instanceof Promise)) return this.#succeeded(runner, result, call.caller, notes);
       // If there is no room on the stack to wait for it, nobody does.
       slot.unsettled = true;
+      this.#pool.noteHeld(runner);
       const finished = this.#finish(slot, call, result, signal ?? call.caller?.signal, notes);
       slot.unsettled = false;
       return finished;
@@ -375,6 +376,11 @@ export class Plugin {
   /** Bytes of all memories of its instances now. */
   get memoryBytes(): number {
     return this.#pool.memoryBytes;
+  }
+
+  /** Milliseconds that it has held this thread since it was loaded; for calls only with a `limits.cpuShare` below 1. */
+  get heldMs(): number {
+    return this.#pool.heldMs;
   }
 
   /** Asks `governor` for room before every further instance: for a host that bounds what its plugins have together. */
@@ -519,8 +525,10 @@ export class Plugin {
     return caller !== undefined && short ? new MortiseError(code, { ...details, short }, cause) : failure;
   }
 
-  /** Counts the fuel of a call that has ended, and charges it to the plugin that it was made for. */
-  #account({ fuelUsed }: Runner, caller: Caller | undefined): void {
+  /** Counts the fuel and time of a call that has ended, and charges it to the plugin that it was made for. */
+  #account(runner: Runner, caller: Caller | undefined): void {
+    const { fuelUsed } = runner;
+    this.#pool.noteHeld(runner);
     this.#lastFuel = fuelUsed;
     this.#totalFuel += fuelUsed;
     caller?.charge(fuelUsed);

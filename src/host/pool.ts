@@ -84,8 +84,9 @@ export interface PoolHoldings {
   /** Instances, those that are being made included; and those that nobody uses. */
   readonly instances: number;
   readonly idle: number;
-  /** Bytes of all memories. */
+  /** Bytes of all memories, and of those of instances that nobody uses. */
   readonly memoryBytes: number;
+  readonly idleBytes: number;
 }
 
 /** Hands out runners, one call each at a time. */
@@ -108,6 +109,7 @@ export class RunnerPool {
   #waited = 0;
   #waitedMs = 0;
   #peak = 0;
+  #heldMs = 0;
   #closed = false;
   /** Makes the error for callers that come to their turn after the pool was closed with one. */
   #ended: ((fn: string) => MortiseError) | undefined;
@@ -175,7 +177,7 @@ export class RunnerPool {
     let made: Runner | Promise<Runner>;
     try {
       this.#governor?.admit();
-      made = this.#factory.create(timeoutMs);
+      made = this.#holding(() => this.#factory.create(timeoutMs));
     } catch (error) {
       this.#notMade();
       throw error;
@@ -335,7 +337,29 @@ export class RunnerPool {
     this.#slots.delete(slot);
     const at = this.#idle.indexOf(slot);
     if (at >= 0) this.#idle.splice(at, 1);
-    slot.runner.dispose();
+    // A guest may clean up.
+    this.#holding(() => slot.runner.dispose());
+  }
+
+  // ---- the thread's time
+
+  #holding<T>(work: () => T): T {
+    const began = this.#clock();
+    try {
+      return work();
+    } finally {
+      this.#heldMs += this.#clock() - began;
+    }
+  }
+
+  /** Counts what a runner's call has held the thread until now. */
+  noteHeld(runner: Runner): void {
+    this.#heldMs += runner.takeHeldMs?.() ?? 0;
+  }
+
+  /** Milliseconds that runners have held this thread; for calls only with a limits.cpuShare below 1. */
+  get heldMs(): number {
+    return this.#heldMs;
   }
 
   // ---- idle instances
@@ -371,8 +395,9 @@ export class RunnerPool {
   // ---- what is going on
 
   get holdings(): PoolHoldings {
-    const idle = Math.max(this.#idle.length - this.#woken, 0);
-    return { instances: this.#slots.size + this.#making, idle, memoryBytes: this.memoryBytes };
+    const idle = this.#idle.slice(0, Math.max(this.#idle.length - this.#woken, 0));
+    const idleBytes = idle.reduce((sum, { runner }) => sum + runner.memoryBytes, 0);
+    return { instances: this.#slots.size + this.#making, idle: idle.length, memoryBytes: this.memoryBytes, idleBytes };
   }
 
   get memoryBytes(): number {

@@ -24,6 +24,8 @@ export interface Runner {
   readonly fuelUsed: number;
   readonly inputBytes: number;
   readonly memoryBytes: number;
+  /** Milliseconds that its calls have held this thread since this was last asked; counted only with a limits.cpuShare below 1. */
+  takeHeldMs?(): number;
   /** A memory, table or global that the plugin exports, where that can be had. */
   exportedValue?(name: string): ExportedValue | undefined;
   /** Frees it; never leaves a handle, timer or message port behind. */

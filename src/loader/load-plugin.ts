@@ -17,7 +17,7 @@ import type { RunnerFactory } from "../host/runner.ts";
 import type { HeliosManifest } from "../manifest/helios-source.ts";
 import type { ManifestSource, ResolvedManifest } from "../manifest/manifest.ts";
 import { readManifest } from "../manifest/read-manifest.ts";
-import { type Services, createServices } from "../services/create-services.ts";
+import type { Services } from "../services/create-services.ts";
 import { HELIOS_FUNCTIONS } from "../services/helios-functions.ts";
 import { type PathGrant, resolveWasi } from "../wasi/options.ts";
 import type { WasmAbi } from "../wasm/detect.ts";
@@ -103,7 +103,9 @@ export async function assemblePlugin(
     const digest = checkDigest(main.module, options);
     const config = { ...manifest.config, ...options.config };
     const state = pluginState({ name, config, resolved: { ...resolved, limits }, http: http?.guest, wasi }, options);
-    if (options.services === undefined && modules.some(({ module }) => importsServices(module, abi))) own = createServices();
+    // Few plugins need services of their own: what makes them is loaded when they do.
+    if (options.services === undefined && modules.some(({ module }) => importsServices(module, abi)))
+      own = (await import("../services/create-services.ts")).createServices();
     calls = options.calls?.forPlugin({ plugin: name, permissions: options.permissions ?? {} });
     const provided = providedFunctions(abi, state, own === undefined ? options : { ...options, services: own }, calls);
     const full: PluginState = Object.assign(state, { provided });

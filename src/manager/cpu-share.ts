@@ -4,6 +4,8 @@ import { MortiseError } from "../api/errors.ts";
 
 /** Milliseconds of the thread that a plugin may use at once after it has rested. */
 const BURST_MS = 100;
+/** The longest that a timer takes; one for more would fire at once. */
+const MAX_TIMER_MS = 0x7fff_ffff;
 
 /** A call that may have to wait. */
 export interface Waiting {
@@ -23,6 +25,8 @@ export class CpuShare {
   /** The calls that wait, one behind the other. */
   #queue: Promise<void> = Promise.resolve();
   #queued = 0;
+  /** Wakes the first of them. */
+  #wake: (() => void) | undefined;
 
   /** @param share more than 0, and less than 1 */
   constructor(share: number, clock: () => number) {
@@ -48,28 +52,44 @@ export class CpuShare {
     return this.#leftMs;
   }
 
+  /** Settled when every call that waits now has begun, or was given up. */
+  get whenCalm(): Promise<void> {
+    return this.#queue;
+  }
+
+  /** Lets those go that wait: their plugin refuses them. */
+  open(): void {
+    this.#leftMs = BURST_MS;
+    this.#wake?.();
+  }
+
   /**
-   * Waits for the plugin's turn and time; gives what is left of the call's own.
+   * Waits for the plugin's turn and time, and begins with what is left of the call's own.
    *
-   * @throws MortiseError MORTISE_TIMEOUT, MORTISE_ABORTED
+   * @throws MortiseError MORTISE_TIMEOUT, MORTISE_ABORTED: it has not begun
    */
-  async wait(call: Waiting): Promise<number> {
+  async wait<T>(call: Waiting, begin: (leftMs: number) => T | Promise<T>): Promise<T> {
     const began = this.#clock();
     this.#queued++;
     const before = this.#queue;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#queue = promise;
+    const turn = { came: false };
+    void before.then(() => (turn.came = true));
+    let output: T | Promise<T>;
     try {
-      await before;
-      for (let left = this.#refill(); left <= 0; left = this.#refill()) {
+      for (let left = this.#refill(); !turn.came || left <= 0; left = this.#refill()) {
         const leftMs = timeLeft(call, this.#clock() - began);
-        await pause(Math.min(-left / this.#share + 1, leftMs), call.signal);
+        if (turn.came) await pause(Math.min(1 - left / this.#share, leftMs), call.signal, (wake) => (this.#wake = wake));
+        else await pause(leftMs, call.signal, (wake) => void before.then(wake));
       }
-      return timeLeft(call, this.#clock() - began);
+      output = begin(timeLeft(call, this.#clock() - began));
     } finally {
       this.#queued--;
-      resolve();
+      // Whoever gives up does not let those through who stand behind.
+      resolve(before);
     }
+    return output;
   }
 }
 
@@ -80,15 +100,16 @@ function timeLeft({ plugin, function: fn, timeoutMs, signal }: Waiting, waitedMs
   return left;
 }
 
-/** Waits, or until a signal is aborted. */
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+/** Waits, or until a signal is aborted or somebody wakes it. */
+function pause(ms: number, signal: AbortSignal | undefined, sleep: (wake: () => void) => void): Promise<void> {
   return new Promise((resolve) => {
     const end = (): void => {
       clearTimeout(timer);
       signal?.removeEventListener("abort", end);
       resolve();
     };
-    const timer = setTimeout(end, ms);
+    const timer = setTimeout(end, Math.min(ms, MAX_TIMER_MS));
     signal?.addEventListener("abort", end);
+    sleep(end);
   });
 }

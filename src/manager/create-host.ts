@@ -68,7 +68,11 @@ export async function createHost<const D extends HookDefinitions>(options: HostO
   const { hooks: definitions, services, logger, defaults = {}, clock = now } = options;
   checkHooks(definitions);
   const roster = new Roster(definitions);
-  const calls = createPluginCalls(resolvePluginCalls(options.pluginCalls), (name, context) => plugins.callee(name, context));
+  const calls = createPluginCalls(
+    resolvePluginCalls(options.pluginCalls),
+    (name, context) => plugins.callee(name, context),
+    (source, own) => plugins.loadRegistered(source, own),
+  );
   const plugins: HostPlugins = new HostPlugins(roster, {
     definitions,
     defaults: { ...(services && { services }), ...(logger && { logger }), calls, ...defaults },

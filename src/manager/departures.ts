@@ -35,21 +35,21 @@ export class Departures {
   }
 
   async #see(version: Version, { abort = false, drainMs = DRAIN_MS, after, reason }: Departure): Promise<void> {
-    const { plugin, seating, machine } = version;
+    const { seating, machine } = version;
     const used = Promise.all([seating && this.#roster.whenUnused(seating), after]);
     let late = false;
-    if (abort) void plugin.close({ abort });
+    if (abort) void version.close({ abort });
     const { promise: expired, resolve: expire } = Promise.withResolvers<void>();
     const end = (): void => {
       late = true;
-      void plugin.close({ abort: true });
+      void version.close({ abort: true });
       expire();
     };
     const timer = drainMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(end, Math.min(drainMs, MAX_TIMER_MS)).unref();
     try {
       await Promise.race([used, expired]);
       // Calls that no hook has made may still run.
-      await plugin.close();
+      await version.close();
     } finally {
       clearTimeout(timer);
     }
@@ -58,7 +58,7 @@ export class Departures {
 
   /** Ends what still runs in any of them. */
   abort(): void {
-    for (const { plugin } of this.#leaving.keys()) void plugin.close({ abort: true });
+    for (const version of this.#leaving.keys()) void version.close({ abort: true });
   }
 
   /** Settled when all of them are gone. */

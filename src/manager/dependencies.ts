@@ -11,14 +11,15 @@ export interface Dependent {
 /**
  * Checks what a plugin is about to depend on.
  *
+ * @param what is about to be done with it, for the message
  * @throws MortiseError MORTISE_DEPENDENCY_MISSING, MORTISE_DEPENDENCY_CYCLE
  */
-export function checkDependencies({ name, dependsOn }: Dependent, loaded: ReadonlyMap<string, Dependent>): void {
+export function checkDependencies(what: string, { name, dependsOn }: Dependent, loaded: ReadonlyMap<string, Dependent>): void {
   for (const needed of dependsOn) {
     const path = pathTo(name, needed, loaded, new Set());
     if (path !== undefined)
-      throw new MortiseError("MORTISE_DEPENDENCY_CYCLE", { plugin: name, path: [name, ...path].map((each) => `"${each}"`).join(" → ") });
-    if (!loaded.has(needed)) throw new MortiseError("MORTISE_DEPENDENCY_MISSING", { plugin: name, missing: needed });
+      throw new MortiseError("MORTISE_DEPENDENCY_CYCLE", { what, plugin: name, path: [name, ...path].map((each) => `"${each}"`).join(" → ") });
+    if (!loaded.has(needed)) throw new MortiseError("MORTISE_DEPENDENCY_MISSING", { what, plugin: name, missing: needed });
   }
 }
 

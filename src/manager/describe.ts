@@ -49,9 +49,10 @@ export interface VersionDescription {
 
 /** Everything that a host says of one plugin. */
 export interface PluginDescription extends HostPlugin {
-  /** The file that it comes from, if it is one; and whether it is reloaded when that changes. */
+  /** The file that the version with the greatest share comes from, if it is one; and whether the plugin is reloaded when that changes. */
   readonly file: string | undefined;
   readonly watched: boolean;
+  /** What the versions that serve depend on; and those that depend on it. */
   readonly dependsOn: readonly string[];
   readonly dependents: readonly string[];
   /** Versions that are loaded, the oldest first. */
@@ -72,7 +73,7 @@ export function listed({ name, enabled, main }: Managed): HostPlugin {
 export function described(managed: Managed, all: Iterable<Dependent>): PluginDescription {
   return {
     ...listed(managed),
-    file: fileOf(managed.source),
+    file: fileOf(managed.origin.source),
     watched: managed.watch !== undefined,
     dependsOn: managed.dependsOn,
     dependents: dependentsOf(managed.name, all),

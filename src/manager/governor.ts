@@ -19,7 +19,7 @@ export interface Holder {
   countedBytes: number;
 }
 
-type Totals = Readonly<Pick<PoolHoldings, "instances" | "memoryBytes">>;
+type Totals = Pick<PoolHoldings, "instances" | "memoryBytes">;
 
 /** Bounds instances and memory of all plugins of a host. */
 export class Governor {
@@ -71,18 +71,31 @@ export class Governor {
   }
 
   #hasRoom(holder: Holder): boolean {
-    const { instances, memoryBytes } = this.#totals();
-    if (instances < this.#limits.instances && memoryBytes < this.#limits.memoryBytes) return true;
-    return this.#victims(holder).length > 0;
+    const { instances, memoryBytes } = this.#least(holder);
+    return instances < this.#limits.instances && memoryBytes < this.#limits.memoryBytes;
+  }
+
+  /** What there would be if everybody else gave up what is idle. */
+  #least(except: Holder): Totals {
+    let { instances, memoryBytes } = this.#totals();
+    for (const { plugin } of this.#victims(except)) {
+      const { idle, idleBytes } = plugin.holdings;
+      instances -= idle;
+      memoryBytes -= idleBytes;
+    }
+    return { instances, memoryBytes };
   }
 
   #admit(holder: Holder, what: string): void {
     const { plugin } = holder;
     const within = ({ instances, memoryBytes }: Totals): boolean => instances <= this.#limits.instances && memoryBytes <= this.#limits.memoryBytes;
     let totals = this.#totals();
-    while (!within(totals) && this.#free(holder)) totals = this.#totals();
     if (within(totals)) return;
-    const few = totals.instances > this.#limits.instances;
+    const least = this.#least(holder);
+    // Nobody gives anything up for what is refused all the same.
+    if (within(least)) while (!within(totals) && this.#free(holder)) totals = this.#totals();
+    if (within(totals)) return;
+    const few = least.instances > this.#limits.instances;
     // The one that is refused is no longer there.
     throw new MortiseError("MORTISE_HOST_LIMIT", {
       what,

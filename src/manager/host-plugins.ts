@@ -15,14 +15,15 @@ import { checkDependencies, refuseNeeded } from "./dependencies.ts";
 import { type HostPlugin, type PluginDescription, described, listed } from "./describe.ts";
 import { Governor } from "./governor.ts";
 import type { ResolvedHostLimits } from "./host-limits.ts";
-import { type LoadOptions, fileOf, hostedOptions, likelyName } from "./load-options.ts";
+import { type LoadOptions, type ReloadOptions, fileOf, furtherOptions, hostedOptions, likelyName } from "./load-options.ts";
 import { Managed, type Served } from "./managed.ts";
 import { type Order, type Workshop, messageOf, prepareVersion } from "./prepare.ts";
+import { type RegisteredOptions, type RegisteredPlugin, loadRegistered } from "./plugin-calls/load-registered.ts";
 import { type Departure, Departures } from "./departures.ts";
 import type { Version } from "./version.ts";
 import { type FileWatch, watchFile } from "./watch.ts";
 
-export type { LoadOptions };
+export type { LoadOptions, ReloadOptions };
 
 /** What a host's plugins have in common. */
 export interface HostPluginsOptions {
@@ -44,8 +45,8 @@ export interface UnloadOptions extends CloseOptions {
   readonly version?: string;
 }
 
-/** Options of {@link HostPlugins.reload} and {@link HostPlugins.stage}: those that the plugin was loaded with hold where they say nothing. */
-export type ReloadOptions = Omit<LoadOptions, "name" | "replace" | "watch">;
+/** Options for a further version, from those of the version that serves. */
+type OptionsOf = (before: LoadOptions) => LoadOptions;
 
 /** What ends a watch. */
 export type PluginWatch = Pick<FileWatch, "close">;
@@ -77,6 +78,11 @@ export class HostPlugins {
 
   // ---- coming
 
+  /** Loads a plugin for another one that registers it, and alone knows it. @throws MortiseError as {@link load} */
+  loadRegistered(source: ManifestSource, options: RegisteredOptions): Promise<RegisteredPlugin> {
+    return loadRegistered(this.#workshop, source, options);
+  }
+
   /**
    * Loads a plugin into the host's hooks. If anything is wrong with it, nothing has changed.
    *
@@ -89,7 +95,7 @@ export class HostPlugins {
     const hosted = hostedOptions(options);
     const { own, dependsOn } = hosted;
     const before = this.#plugins.get(own.name ?? likelyName(source));
-    if (options.replace === true && before !== undefined) return this.#renew(before, source, options, "replaced", 0);
+    if (options.replace === true && before !== undefined) return this.#further(before, source, () => options, "replaced", 0);
     // Whoever names it is told before the work is done, and not only after it.
     if (own.name !== undefined) this.#refuseTaken(own.name);
     this.#refuseFull(own.name ?? likelyName(source));
@@ -105,12 +111,12 @@ export class HostPlugins {
         check: ({ name }) => {
           this.#refuseClosed("load a plugin");
           this.#refuseTaken(name);
-          checkDependencies({ name, dependsOn }, this.#plugins);
+          checkDependencies("load", { name, dependsOn }, this.#plugins);
         },
         commit: (ready) => {
-          const managed = new Managed(ready.name, source, options, dependsOn);
+          const managed = new Managed(ready.name);
           this.#plugins.set(ready.name, managed);
-          managed.versions.set(ready.version, ready);
+          managed.add(ready, { source, options });
           this.#serve(managed, [{ version: ready, percent: 100 }], "");
           if (options.watch === true || this.#watchesAll) this.#startWatch(managed);
         },
@@ -127,7 +133,7 @@ export class HostPlugins {
    * before the switch, which is one moment. Runs under way end with the version before. If anything is wrong with the new
    * one, the one before goes on, and {@link describe} says why.
    *
-   * @param source @default what the plugin was last loaded from
+   * @param source @default what the version that serves was loaded from
    * @throws MortiseError as {@link load}; MORTISE_UNKNOWN_PLUGIN, MORTISE_VERSION_EXISTS
    */
   reload(name: string, source?: ManifestSource, options: ReloadOptions = {}): Promise<Plugin> {
@@ -137,24 +143,7 @@ export class HostPlugins {
   async #reload(name: string, source: ManifestSource | undefined, options: ReloadOptions, reason: string): Promise<Plugin> {
     this.#refuseClosed("reload a plugin");
     const managed = this.#find(name, "reload");
-    return this.#renew(managed, source, this.#merged(managed, options), reason, this.#options.limits.versions);
-  }
-
-  #merged(
-    { options: { version: _version, replace: _replace, requires: _requires, signal: _signal, ...before } }: Managed,
-    options: ReloadOptions,
-  ): LoadOptions {
-    return { ...before, ...options };
-  }
-
-  #renew(managed: Managed, source: ManifestSource | undefined, options: LoadOptions, reason: string, keep: number): Promise<Plugin> {
-    return this.#further(managed, source, options, reason, (ready, from) => {
-      managed.source = from;
-      managed.options = options;
-      managed.dependsOn = options.dependsOn ?? [];
-      this.#serve(managed, [{ version: ready, percent: 100 }], `version ${ready.version} took its place`, keep);
-      this.#watchAnew(managed);
-    });
+    return this.#further(managed, source, (before) => furtherOptions(before, options), reason, this.#options.limits.versions);
   }
 
   /**
@@ -166,22 +155,19 @@ export class HostPlugins {
   async stage(name: string, source: ManifestSource, options: ReloadOptions = {}): Promise<Plugin> {
     this.#refuseClosed("load a plugin");
     const managed = this.#find(name, "load a version of");
-    return this.#further(managed, source, this.#merged(managed, options), "staged", () => {});
+    return this.#further(managed, source, (before) => furtherOptions(before, options), "staged", undefined);
   }
 
-  /** Makes a further version when those that were asked for before are made. */
-  #further(
-    managed: Managed,
-    source: ManifestSource | undefined,
-    options: LoadOptions,
-    reason: string,
-    install: (ready: Version, source: ManifestSource) => void,
-  ): Promise<Plugin> {
+  /** Makes a further version when those that were asked for before are made. It serves if it is said how many of those before are kept. */
+  #further(managed: Managed, source: ManifestSource | undefined, optionsOf: OptionsOf, reason: string, keep: number | undefined): Promise<Plugin> {
     const { name } = managed;
-    const hosted = hostedOptions({ ...options, name });
     const make = async (): Promise<Plugin> => {
-      const from = source ?? managed.source;
       this.#check(managed);
+      // What holds where nothing is said is what an order before this one has left.
+      const { origin } = managed;
+      const from = source ?? origin.source;
+      const options = optionsOf(origin.options);
+      const hosted = hostedOptions({ ...options, name });
       const label = hosted.own.version ?? managed.nextVersion();
       this.#refuseVersion(managed, label);
       const order: Order = {
@@ -193,12 +179,12 @@ export class HostPlugins {
         inherits: [...(managed.main.seating?.seats.keys() ?? [])],
         check: () => {
           this.#check(managed);
-          checkDependencies({ name, dependsOn: hosted.dependsOn }, this.#plugins);
+          checkDependencies("load", { name, dependsOn: hosted.dependsOn }, this.#plugins);
         },
         commit: (ready) => {
-          managed.versions.set(label, ready);
+          managed.add(ready, { source: from, options });
           managed.lastFailure = undefined;
-          install(ready, from);
+          if (keep !== undefined) this.#serve(managed, [{ version: ready, percent: 100 }], `version ${label} took its place`, keep);
         },
         onFailure: (failed, error) => {
           const code = isMortiseError(error) ? error.code : "MORTISE_INTERNAL";
@@ -226,7 +212,8 @@ export class HostPlugins {
    * id, so that it is the same in all hooks.
    *
    * @param percents percent of the requests by version, together 100
-   * @throws MortiseError MORTISE_UNKNOWN_PLUGIN, MORTISE_UNKNOWN_VERSION, MORTISE_INVALID_OPTION
+   * @throws MortiseError MORTISE_UNKNOWN_PLUGIN, MORTISE_UNKNOWN_VERSION, MORTISE_INVALID_OPTION; MORTISE_DEPENDENCY_MISSING,
+   *   MORTISE_DEPENDENCY_CYCLE for a version whose dependencies have gone since it was loaded
    */
   split(name: string, percents: Readonly<Record<string, number>>): void {
     this.#refuseClosed("switch a plugin");
@@ -238,11 +225,9 @@ export class HostPlugins {
     });
     const sum = shares.reduce((total, { percent }) => total + percent, 0);
     if (Math.abs(sum - 100) > 1e-6) throw invalidOption("percents", `${sum} in all`, "100 in all");
-    this.#serve(
-      managed,
-      shares.filter(({ percent }) => percent > 0),
-      "other versions serve",
-    );
+    const serving = shares.filter(({ percent }) => percent > 0);
+    this.#checkNeeds("switch", managed, serving);
+    this.#serve(managed, serving, "other versions serve");
   }
 
   /** Lets one version serve everything, from the next run on. @throws MortiseError as {@link split} */
@@ -254,7 +239,7 @@ export class HostPlugins {
    * Goes back to the version that served before the present one, from the next run on; the present one is unloaded.
    *
    * @returns the version that serves now
-   * @throws MortiseError MORTISE_UNKNOWN_PLUGIN, MORTISE_NO_EARLIER_VERSION
+   * @throws MortiseError MORTISE_UNKNOWN_PLUGIN, MORTISE_NO_EARLIER_VERSION; MORTISE_DEPENDENCY_MISSING, MORTISE_DEPENDENCY_CYCLE
    */
   rollback(name: string): string {
     this.#refuseClosed("switch a plugin");
@@ -262,8 +247,11 @@ export class HostPlugins {
     const { earlier } = managed;
     if (earlier === undefined) throw new MortiseError("MORTISE_NO_EARLIER_VERSION", { plugin: name });
     const { back, leaving } = earlier;
-    managed.shares = [{ version: back, percent: 100 }];
+    const shares = [{ version: back, percent: 100 }];
+    this.#checkNeeds("roll back", managed, shares);
+    managed.shares = shares;
     this.#roster.serve(name, managed.rosterShares());
+    this.#watchAnew(managed);
     for (const version of leaving) {
       managed.drop(version);
       void this.#depart(managed, version, { reason: `rolled back to version ${back.version}` });
@@ -293,10 +281,17 @@ export class HostPlugins {
     this.#roster.serve(name, managed.rosterShares());
   }
 
+  /** Dependencies belong to a version: those of one that did not serve may have gone. */
+  #checkNeeds(what: string, managed: Managed, shares: readonly Served[]): void {
+    const dependsOn = managed.needsOf(shares.map(({ version }) => version));
+    checkDependencies(what, { name: managed.name, dependsOn }, this.#plugins);
+  }
+
   #serve(managed: Managed, shares: readonly Served[], reason: string, keep: number = this.#options.limits.versions): void {
     const before = managed.shares.map(({ version }) => version);
     const gone = managed.serve(shares, keep);
     this.#roster.serve(managed.name, managed.rosterShares());
+    this.#watchAnew(managed);
     for (const version of gone) void this.#depart(managed, version, { reason });
     for (const version of before) if (managed.versions.get(version.version) === version) void this.#rest(managed, version);
   }
@@ -344,7 +339,7 @@ export class HostPlugins {
     this.#refuseClosed("watch a plugin");
     if (name !== undefined) {
       const managed = this.#find(name, "watch");
-      if (fileOf(managed.source) === undefined) throw invalidOption("watch", `"${printable(name)}"`, "a plugin that comes from a file");
+      if (fileOf(managed.origin.source) === undefined) throw invalidOption("watch", `"${printable(name)}"`, "a plugin that comes from a file");
       this.#startWatch(managed);
       return { close: () => stopWatch(managed) };
     }
@@ -359,29 +354,32 @@ export class HostPlugins {
   }
 
   #startWatch(managed: Managed): void {
-    const path = fileOf(managed.source);
-    if (path === undefined || managed.watch !== undefined) return;
-    const { name } = managed;
-    const warn = (what: string): void => this.#options.logger?.warn(`plugin "${printable(name)}" ${what}`);
-    managed.watch = watchFile({
-      path,
-      // A file that is a manifest has another digest, and is read once more.
-      digest: managed.main.digest,
-      onChange: async () => {
-        try {
-          await this.#reload(name, undefined, {}, "its file has changed");
-        } catch (error) {
-          warn(`goes on as it was: ${messageOf(error)}`);
-        }
-      },
-      onLost: (reason) => warn(`is no longer watched: ${printable(reason)}`),
-    });
+    managed.wantsWatch = true;
+    this.#watchAnew(managed);
   }
 
+  /** Watches the file of the version that serves, if it is to be watched. */
   #watchAnew(managed: Managed): void {
-    if (managed.watch === undefined || managed.watch.path === fileOf(managed.source)) return;
-    stopWatch(managed);
-    this.#startWatch(managed);
+    if (!managed.wantsWatch) return;
+    const { name, origin } = managed;
+    const path = fileOf(origin.source);
+    if (managed.watch?.path === path) return;
+    managed.watch?.close();
+    managed.watch =
+      path === undefined
+        ? undefined
+        : watchFile({
+            path,
+            // A file that is a manifest has another digest, and is read once more.
+            digest: managed.main.digest,
+            onChange: async () => {
+              try {
+                await this.#reload(name, undefined, {}, "its file has changed");
+              } catch (error) {
+                this.#options.logger?.warn(`plugin "${printable(name)}" goes on as it was: ${messageOf(error)}`);
+              }
+            },
+          });
   }
 
   // ---- going
@@ -483,6 +481,7 @@ export class HostPlugins {
 }
 
 function stopWatch(managed: Managed): void {
+  managed.wantsWatch = false;
   managed.watch?.close();
   managed.watch = undefined;
 }

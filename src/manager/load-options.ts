@@ -41,6 +41,17 @@ export interface LoadOptions extends Omit<PluginOptions, "clock"> {
   readonly watch?: boolean;
 }
 
+/** Options of `reload` and `stage`: those of the version that serves hold where they say nothing. */
+export type ReloadOptions = Omit<LoadOptions, "name" | "replace" | "watch">;
+
+/** Options for a further version. Some of those before were for that version alone. */
+export function furtherOptions(
+  { version: _version, replace: _replace, requires: _requires, signal: _signal, ...before }: LoadOptions,
+  options: ReloadOptions,
+): LoadOptions {
+  return { ...before, ...options };
+}
+
 /** Options, taken apart and checked as far as the host uses them. */
 export interface HostedOptions {
   /** What `loadPlugin` is given. */

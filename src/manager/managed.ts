@@ -33,14 +33,16 @@ export interface PastVersion {
 /** Past versions that are remembered of a plugin. */
 const MAX_PAST = 10;
 
+/** What a version was loaded from, and with. */
+export interface Origin {
+  readonly source: ManifestSource;
+  readonly options: LoadOptions;
+}
+
 /** One plugin of a host. */
 export class Managed {
   readonly name: string;
-  /** What it was last loaded from, and with. */
-  source: ManifestSource;
-  options: LoadOptions;
   enabled = true;
-  dependsOn: readonly string[];
   /** All versions that are loaded and not on their way out. */
   readonly versions = new Map<string, Version>();
   /** Those that serve, and those that served and are still loaded: in the order in which they last came to serve. */
@@ -49,16 +51,43 @@ export class Managed {
   shares: readonly Served[] = [];
   past: PastVersion[] = [];
   lastFailure: VersionFailure | undefined;
+  /** Whether it is to be watched, and the file that is: a version may come from none. */
+  wantsWatch = false;
   watch: FileWatch | undefined;
   /** Loads of further versions, one after the other. */
   queue: Promise<unknown> = Promise.resolve();
+  readonly #origins = new WeakMap<Version, Origin>();
   #count = 1;
 
-  constructor(name: string, source: ManifestSource, options: LoadOptions, dependsOn: readonly string[]) {
+  constructor(name: string) {
     this.name = name;
-    this.source = source;
-    this.options = options;
-    this.dependsOn = dependsOn;
+  }
+
+  /** Takes a version that is ready; it serves nothing by that. */
+  add(version: Version, origin: Origin): void {
+    this.versions.set(version.version, version);
+    this.#origins.set(version, origin);
+  }
+
+  /** Where the version with the greatest share came from. */
+  get origin(): Origin {
+    return this.#originOf(this.main);
+  }
+
+  #originOf(version: Version): Origin {
+    const origin = this.#origins.get(version);
+    if (origin === undefined) throw new RangeError(`version ${version.version} is none of ${this.name}`);
+    return origin;
+  }
+
+  /** What the versions that serve depend on. */
+  get dependsOn(): string[] {
+    return this.needsOf(this.shares.map(({ version }) => version));
+  }
+
+  /** What some of its versions depend on. */
+  needsOf(versions: readonly Version[]): string[] {
+    return [...new Set(versions.flatMap((version) => this.#originOf(version).options.dependsOn ?? []))];
   }
 
   /** The version with the greatest share. */

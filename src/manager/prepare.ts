@@ -9,6 +9,7 @@ import type { Roster } from "../hooks/roster.ts";
 import type { PluginOptions } from "../host/options.ts";
 import type { Plugin } from "../host/plugin.ts";
 import type { ManifestSource } from "../manifest/manifest.ts";
+import { redactionOf } from "../services/redaction.ts";
 import type { Governor } from "./governor.ts";
 import { type HostedOptions, type Probe, withDefaults } from "./load-options.ts";
 import { Version } from "./version.ts";
@@ -64,7 +65,7 @@ export async function prepareVersion(workshop: Workshop, order: Order): Promise<
   let plugin: Plugin | undefined;
   try {
     const settings = withDefaults(options.own, workshop.defaults, workshop.cpuShare);
-    plugin = await workshop.load(order.source, { ...settings, version: order.version });
+    plugin = await workshop.load(order.source, { ...settings, version: order.version, clock });
     version.loaded(plugin);
     governor.adopt(version);
     const { requires = order.inherits } = options;
@@ -83,7 +84,8 @@ export async function prepareVersion(workshop: Workshop, order: Order): Promise<
     version.machine.enter("ready", "loaded");
     order.commit(version);
     return version;
-  } catch (error) {
+  } catch (cause) {
+    const error = withoutSecrets(cause, options.own.secrets ?? workshop.defaults.secrets);
     if (version.machine.state === "loading") version.machine.enter("failed", messageOf(error));
     order.onFailure(version, error);
     await plugin?.close({ abort: true });
@@ -94,7 +96,13 @@ export async function prepareVersion(workshop: Workshop, order: Order): Promise<
 
 /** What went wrong, as one line. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : printable(error);
+  return isMortiseError(error) ? error.message : printable(error instanceof Error ? error.message : error);
+}
+
+/** What a plugin says while it is loaded may hold what it was configured with. Options that nobody has checked may be anything. */
+function withoutSecrets(error: unknown, secrets: unknown): unknown {
+  const texts = Array.isArray(secrets) ? secrets.filter((each): each is string => typeof each === "string") : [];
+  return redactionOf(texts)?.error(error) ?? error;
 }
 
 function checkRequired(definitions: HookDefinitions, plugin: Plugin, requires: readonly string[]): void {

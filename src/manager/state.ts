@@ -1,6 +1,7 @@
 // What one version of a plugin can be in, how it gets from one to the next, and what is remembered of it.
 
 import { type VersionState, lifecycles } from "../api/channels.ts";
+import { printable } from "../api/errors.ts";
 
 export type { VersionState };
 
@@ -28,6 +29,7 @@ export const TRANSITIONS: Readonly<Record<VersionState, readonly VersionState[]>
 export interface StateChange {
   readonly from: VersionState | undefined;
   readonly to: VersionState;
+  /** Safe to print, without the plugin's secrets, and cut at 300 characters. */
   readonly reason: string;
   /** Milliseconds since 1970. */
   readonly at: number;
@@ -73,6 +75,7 @@ export class StateMachine {
   /**
    * Goes on to another state, and publishes it.
    *
+   * @param reason without secrets; what a plugin has said may be in it
    * @throws RangeError if {@link TRANSITIONS} has no such way: a defect of the host's
    */
   enter(to: VersionState, reason: string): void {
@@ -82,7 +85,8 @@ export class StateMachine {
     this.#note(from, to, reason);
   }
 
-  #note(from: VersionState | undefined, to: VersionState, reason: string): void {
+  #note(from: VersionState | undefined, to: VersionState, why: string): void {
+    const reason = printable(why);
     this.#history = [...this.#history, { from, to, reason, at: Date.now() }].slice(-MAX_HISTORY);
     if (lifecycles.hasSubscribers) lifecycles.publish({ ...this.#subject(), from, to, reason });
   }

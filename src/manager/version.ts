@@ -3,11 +3,11 @@
 import type { Caller } from "../api/caller.ts";
 import { type ErrorCode, MortiseError, isMortiseError } from "../api/errors.ts";
 import type { PluginOutput } from "../api/output.ts";
-import type { HookCallOptions, HookPlugin } from "../hooks/plugin-entry.ts";
+import { type HookCallOptions, type HookPlugin, isShort } from "../hooks/plugin-entry.ts";
 import type { Seating } from "../hooks/roster.ts";
-import type { Plugin, PluginInput } from "../host/plugin.ts";
-import { Breaker, type BreakerDescription, type ResolvedBreaker } from "./breaker.ts";
-import { CpuShare } from "./cpu-share.ts";
+import type { CloseOptions, Plugin, PluginInput } from "../host/plugin.ts";
+import { Breaker, type BreakerDescription, type ResolvedBreaker, type Ticket } from "./breaker.ts";
+import { CpuShare, type Waiting } from "./cpu-share.ts";
 import { StateMachine, type StateChange, type VersionState } from "./state.ts";
 
 /** What a version is made of. */
@@ -30,10 +30,7 @@ let calls = 0;
 type Output = PluginOutput | Promise<PluginOutput>;
 
 /** What a call that waits for its turn is bound by. */
-interface Bounds {
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal | undefined;
-}
+type Bounds = Pick<Waiting, "timeoutMs" | "signal">;
 
 /** One version of a plugin. Hooks and other plugins call it through this. */
 export class Version implements HookPlugin {
@@ -41,10 +38,11 @@ export class Version implements HookPlugin {
   readonly machine: StateMachine;
   readonly #breaker: Breaker | undefined;
   readonly #cpu: CpuShare | undefined;
-  readonly #clock: () => number;
   readonly #onCalled: VersionParts["onCalled"];
   readonly #likelyName: string;
   #plugin: Plugin | undefined;
+  /** Milliseconds of the thread that its share was charged for. */
+  #chargedMs = 0;
   /** Its seats in the hooks, once it is ready. */
   seating: Seating | undefined;
   lastCall = 0;
@@ -56,7 +54,6 @@ export class Version implements HookPlugin {
     this.machine = new StateMachine(() => ({ plugin: this.name, version, digest: this.digest }), reason);
     this.#breaker = breaker && new Breaker(breaker, this.machine, clock);
     this.#cpu = cpuShare < 1 ? new CpuShare(cpuShare, clock) : undefined;
-    this.#clock = clock;
     this.#onCalled = onCalled;
   }
 
@@ -73,6 +70,14 @@ export class Version implements HookPlugin {
   /** Takes what was loaded; it is not ready by that. */
   loaded(plugin: Plugin): void {
     this.#plugin = plugin;
+    this.#chargedMs = plugin.heldMs;
+  }
+
+  /** Closes the plugin when calls that wait for their share have come to their turn; at once if `abort` is set. */
+  async close({ abort = false }: CloseOptions = {}): Promise<void> {
+    if (abort) this.#cpu?.open();
+    else await this.#cpu?.whenCalm;
+    await this.plugin.close({ abort });
   }
 
   get digest(): string {
@@ -106,9 +111,11 @@ export class Version implements HookPlugin {
   }
 
   /** As a hook calls it. @throws MortiseError as `Plugin.start`; MORTISE_PLUGIN_SUSPENDED */
-  start(fn: string, input: PluginInput, options: HookCallOptions): Output {
+  start(fn: string, input: PluginInput, options: HookCallOptions, short: boolean = false): Output {
     const bounds = (): Bounds => ({ timeoutMs: options.timeoutMs ?? this.timeoutMs, signal: options.signal });
-    return this.#guarded(fn, bounds, (leftMs) => this.plugin.start(fn, input, leftMs === undefined ? options : { ...options, timeoutMs: leftMs }));
+    return this.#guarded(fn, bounds, short, (leftMs) =>
+      this.plugin.start(fn, input, leftMs === undefined ? options : { ...options, timeoutMs: leftMs }),
+    );
   }
 
   /** As another plugin calls it. @throws MortiseError as `Plugin.startFor`; MORTISE_PLUGIN_SUSPENDED */
@@ -118,23 +125,29 @@ export class Version implements HookPlugin {
     const kept = this.#cpu !== undefined && input instanceof Uint8Array ? input.slice() : input;
     // A signal and a look at the clock are a cost, and most calls do not wait.
     const bounds = (): Bounds => ({ timeoutMs: Math.min(caller.timeLeftMs, this.timeoutMs), signal: caller.signal });
-    return this.#guarded(fn, bounds, () => this.plugin.startFor(caller, fn, kept));
+    return this.#guarded(fn, bounds, false, () => this.plugin.startFor(caller, fn, kept));
   }
 
-  #guarded(fn: string, bounds: () => Bounds, call: (leftMs: number | undefined) => Output): Output {
+  #guarded(fn: string, bounds: () => Bounds, short: boolean, call: (leftMs: number | undefined) => Output): Output {
     const ticket = this.#enter(fn);
-    if (this.#cpu === undefined || this.#cpu.isFree) return this.#counted(ticket, () => call(undefined));
-    const waiting = this.#cpu.wait({ plugin: this.name, function: fn, ...bounds() });
-    return waiting.then(
-      (leftMs) => this.#counted(ticket, () => call(leftMs)),
-      (error: unknown) => {
-        this.#breaker?.ended(ticket, codeOf(error));
-        throw error;
-      },
-    );
+    if (this.#cpu === undefined || this.#cpu.isFree) return this.#counted(ticket, short, () => call(undefined));
+    return this.#waited(this.#cpu, { plugin: this.name, function: fn, ...bounds() }, ticket, short, call);
   }
 
-  #enter(fn: string): number {
+  /** A call that has to wait for its share. One that waits in vain says nothing of the plugin. */
+  async #waited(cpu: CpuShare, waiting: Waiting, ticket: Ticket, short: boolean, call: (leftMs: number) => Output): Promise<PluginOutput> {
+    let begun = false;
+    try {
+      return await cpu.wait(waiting, (leftMs) => {
+        begun = true;
+        return this.#counted(ticket, short || isShort(leftMs, waiting.timeoutMs), () => call(leftMs));
+      });
+    } finally {
+      if (!begun) this.#breaker?.ended(ticket, "MORTISE_ABORTED");
+    }
+  }
+
+  #enter(fn: string): Ticket {
     this.lastCall = ++calls;
     if (this.#breaker === undefined) return 0;
     const ticket = this.#breaker.enter();
@@ -151,41 +164,49 @@ export class Version implements HookPlugin {
   }
 
   /** Makes a call, and counts how it ends and what it uses. */
-  #counted(ticket: number, call: () => Output): Output {
-    const began = this.#cpu === undefined ? 0 : this.#clock();
+  #counted(ticket: Ticket, short: boolean, call: () => Output): Output {
     let output: Output;
     try {
       output = call();
     } catch (error) {
-      this.#ended(ticket, codeOf(error));
+      this.#ended(ticket, codeOf(error, short));
       throw error;
-    } finally {
-      this.#cpu?.use(this.plugin.isolation === "inline" ? this.#clock() - began : 0);
     }
     if (!(output instanceof Promise)) {
       this.#ended(ticket);
       return output;
     }
+    this.#charge();
     return output.then(
       (settled) => {
         this.#ended(ticket);
         return settled;
       },
       (error: unknown) => {
-        this.#ended(ticket, codeOf(error));
+        this.#ended(ticket, codeOf(error, short));
         throw error;
       },
     );
   }
 
-  #ended(ticket: number, code?: ErrorCode): void {
+  #ended(ticket: Ticket, code?: ErrorCode): void {
+    this.#charge();
     this.#breaker?.ended(ticket, code);
     this.#onCalled?.(this);
   }
+
+  /** Takes from the share what the plugin has held the thread since this was last done, whoever called it. */
+  #charge(): void {
+    if (this.#cpu === undefined) return;
+    const { heldMs } = this.plugin;
+    this.#cpu.use(heldMs - this.#chargedMs);
+    this.#chargedMs = heldMs;
+  }
 }
 
-/** What a call ended with. One that another plugin left too little for was ended from outside. */
-function codeOf(error: unknown): ErrorCode {
+/** What a call ended with. One that others left too little time for was ended from outside. */
+function codeOf(error: unknown, short: boolean): ErrorCode {
   if (!isMortiseError(error)) return "MORTISE_INTERNAL";
-  return error.details["short"] === true ? "MORTISE_ABORTED" : error.code;
+  const { code, details } = error;
+  return details["short"] === true || (short && code === "MORTISE_TIMEOUT") ? "MORTISE_ABORTED" : code;
 }

@@ -5,8 +5,10 @@ import { watch as watchFolder } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 
-/** Milliseconds for which a file must not change before it is looked at, and once more before it counts. */
+/** Milliseconds until a file that may have changed is looked at, and once more until what was found counts if it is still there. */
 export const DEBOUNCE_MS = 100;
+/** Milliseconds after which it is looked at although nothing was heard of it. */
+const LOOK_MS = 2000;
 
 /** What {@link watchFile} is told. */
 export interface WatchedFile {
@@ -15,8 +17,6 @@ export interface WatchedFile {
   readonly digest: string | undefined;
   /** Called with the digest of a new content; not again before it is settled. What it throws is the host's defect. */
   readonly onChange: (digest: string) => Promise<void>;
-  /** Told that the folder can no longer be watched. */
-  readonly onLost: (reason: string) => void;
   /** @default {@link DEBOUNCE_MS} */
   readonly debounceMs?: number;
   /** Calls `onEvent` whenever something in a folder changes; gives a function that ends it. @default node:fs.watch */
@@ -24,7 +24,7 @@ export interface WatchedFile {
 }
 
 /** See {@link WatchedFile}. */
-export type Listen = (folder: string, onEvent: () => void, onLost: (reason: string) => void) => () => void;
+export type Listen = (folder: string, onEvent: () => void, onLost: () => void) => () => void;
 
 /** A file that is watched. */
 export interface FileWatch {
@@ -35,10 +35,13 @@ export interface FileWatch {
 
 /**
  * Watches a file by its folder, since a file that is replaced by another of its name is lost to whoever watches the file
- * itself. What was half written is looked at again when it changes again. Never keeps the process alive.
+ * itself. What was half written is looked at again when it changes again. What no event tells of is found by looking
+ * at the file now and then: folders that are links and led elsewhere, folders that are made anew, file systems without
+ * events, and systems that are out of watches; the folder is listened to again as soon as that is possible. Never
+ * keeps the process alive.
  */
 export function watchFile(file: WatchedFile): FileWatch {
-  const { path, onChange, onLost, debounceMs = DEBOUNCE_MS, listen = listenToFolder } = file;
+  const { path, onChange, debounceMs = DEBOUNCE_MS, listen = listenToFolder } = file;
   let seen = file.digest;
   /** A content that was found, and counts if it is still there. */
   let candidate: string | undefined;
@@ -47,11 +50,17 @@ export function watchFile(file: WatchedFile): FileWatch {
   let closed = false;
   let busy = false;
   let again = false;
+  /** The folder that is listened to, as it is told from others of its name. */
+  let listened: string | undefined;
+  let end = (): void => {};
 
   const later = (): void => {
     if (closed) return;
-    clearTimeout(timer);
-    timer = setTimeout(() => void look(), debounceMs).unref();
+    // Events that do not end must not put it off.
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      void look();
+    }, debounceMs).unref();
   };
   const look = async (): Promise<void> => {
     if (busy) {
@@ -60,6 +69,7 @@ export function watchFile(file: WatchedFile): FileWatch {
     }
     busy = true;
     try {
+      await listenAnew();
       await check();
     } finally {
       busy = false;
@@ -68,6 +78,13 @@ export function watchFile(file: WatchedFile): FileWatch {
         later();
       }
     }
+  };
+  const listenAnew = async (): Promise<void> => {
+    const present = await folderOf(path);
+    if (closed || present === listened) return;
+    end();
+    listened = present;
+    end = present === undefined ? () => {} : listen(dirname(path), later, () => void (listened = undefined));
   };
   const check = async (): Promise<void> => {
     const present = await stampOf(path);
@@ -86,14 +103,15 @@ export function watchFile(file: WatchedFile): FileWatch {
       await onChange(digest);
     }
   };
-  const end = listen(dirname(path), later, onLost);
   // It may have changed between being read and being watched.
   later();
+  const looks = setInterval(later, LOOK_MS).unref();
   return {
     path,
     close() {
       closed = true;
       clearTimeout(timer);
+      clearInterval(looks);
       end();
     },
   };
@@ -104,6 +122,16 @@ async function stampOf(path: string): Promise<string | undefined> {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
     return [dev, ino, size, mtimeNs, ctimeNs].join();
+  } catch {
+    return undefined;
+  }
+}
+
+/** What tells a file's folder from another one that takes its place; undefined if there is none. */
+async function folderOf(path: string): Promise<string | undefined> {
+  try {
+    const { dev, ino, birthtimeNs } = await stat(dirname(path), { bigint: true });
+    return [dev, ino, birthtimeNs].join();
   } catch {
     return undefined;
   }
@@ -122,13 +150,13 @@ async function digestOf(path: string): Promise<string | undefined> {
 const listenToFolder: Listen = (folder, onEvent, onLost) => {
   try {
     const watcher = watchFolder(folder, { persistent: false }, onEvent);
-    watcher.on("error", (error) => {
+    watcher.on("error", () => {
       watcher.close();
-      onLost(error.message);
+      onLost();
     });
     return () => watcher.close();
-  } catch (error) {
-    onLost(error instanceof Error ? error.message : String(error));
+  } catch {
+    onLost();
     return () => {};
   }
 };

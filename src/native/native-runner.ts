@@ -17,6 +17,7 @@ class NativeRunner implements Runner {
   readonly fuelUsed = 0;
   readonly memoryBytes = 0;
   inputBytes = 0;
+  #heldMs = 0;
   readonly #plugin: NativePlugin;
   #running: NativeCall | undefined;
 
@@ -25,11 +26,29 @@ class NativeRunner implements Runner {
   }
 
   call(call: RunnerCall): PluginOutput | Promise<PluginOutput> {
-    return this.#begin(call).run(this.#function(call));
+    return this.#holding(() => this.#begin(call).run(this.#function(call)));
   }
 
   callSync(call: RunnerCall): PluginOutput {
-    return this.#begin(call).runSync(this.#function(call));
+    return this.#holding(() => this.#begin(call).runSync(this.#function(call)));
+  }
+
+  /** Counts how long work holds the thread. What a function does after its first `await` is nobody's in particular. */
+  #holding<T>(work: () => T): T {
+    const { clock, limits } = this.#plugin.state;
+    if (limits.cpuShare === 1) return work();
+    const began = clock();
+    try {
+      return work();
+    } finally {
+      this.#heldMs += clock() - began;
+    }
+  }
+
+  takeHeldMs(): number {
+    const ms = this.#heldMs;
+    this.#heldMs = 0;
+    return ms;
   }
 
   #begin(call: RunnerCall): NativeCall {

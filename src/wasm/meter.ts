@@ -127,6 +127,9 @@ export class Meter implements Expiring {
   #lastTick = 0;
   /** Reading of the clock when the guest came to wait for a promise; only for a share of the time. */
   #waitingSince = 0;
+  /** Milliseconds that the guest has held the thread, and since when it does: NaN while it does not. Only for a share of the time. */
+  #heldMs = 0;
+  #heldSince = Number.NaN;
   #lastSlice = SMALL_SLICE;
   #stopped: StopReason | undefined;
   #main!: Port;
@@ -194,6 +197,7 @@ export class Meter implements Expiring {
   begin(fuel: number = this.#fuel, timeoutMs: number = this.#timeoutMs): number {
     this.#fuel = fuel;
     this.#timeoutMs = timeoutMs;
+    this.#takeThread();
     this.#stopped = undefined;
     this.#startedAt = Number.NaN;
     this.#sliceBegan = Number.NaN;
@@ -240,9 +244,11 @@ export class Meter implements Expiring {
     budget.value = SMALL_SLICE;
     this.#granted += SMALL_SLICE - kept;
     this.#nested = true;
+    this.#takeThread();
     try {
       return work();
     } finally {
+      this.#leaveThread();
       this.#nested = false;
       this.suspendable = suspendable;
       this.#granted -= budget.value - kept;
@@ -321,6 +327,7 @@ export class Meter implements Expiring {
 
   /** Called through the engine's promise integration: the guest goes on with what the promise gives. */
   wait(port: Port): Promise<number> {
+    this.#leaveThread();
     this.#waitAsked = false;
     const awaited = this.#awaited;
     this.#awaited = undefined;
@@ -402,7 +409,30 @@ export class Meter implements Expiring {
       clearTimeout(this.#pauseTimer);
       this.#pauseTimer = undefined;
     }
-    resume?.(verdict);
+    if (resume === undefined) return;
+    this.#takeThread();
+    resume(verdict);
+  }
+
+  #takeThread(): void {
+    if (this.#cpuShare < 1 && Number.isNaN(this.#heldSince)) this.#heldSince = this.#clock();
+  }
+
+  #leaveThread(): void {
+    if (Number.isNaN(this.#heldSince)) return;
+    this.#heldMs += this.#clock() - this.#heldSince;
+    this.#heldSince = Number.NaN;
+  }
+
+  /**
+   * Milliseconds that the guest has held the thread since this was last asked, which is to be done after each call; 0 for a
+   * guest that may have all of the time.
+   */
+  takeHeldMs(): number {
+    this.#leaveThread();
+    const ms = this.#heldMs;
+    this.#heldMs = 0;
+    return ms;
   }
 
   /** Reading of `performance.now()` at which a suspended guest is stopped. */

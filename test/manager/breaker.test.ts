@@ -4,10 +4,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import type { ErrorCode } from "../../src/api/errors.ts";
+import { hook } from "../../src/hooks/definition.ts";
 import { Breaker, type BreakerOptions, resolveBreaker } from "../../src/manager/breaker.ts";
-import type { HostOptions } from "../../src/manager/create-host.ts";
+import { type HostOptions, createHost } from "../../src/manager/create-host.ts";
 import { StateMachine } from "../../src/manager/state.ts";
-import { TRAP, guest } from "../hooks/guests.ts";
+import { PAUSE_MODULE, TRAP, guest } from "../hooks/guests.ts";
 import { type HOOKS, Lifecycles, type TestHost, answer, answering, open } from "./hosts.ts";
 
 interface Bench {
@@ -219,4 +220,36 @@ describe("A plugin whose breaker is open", () => {
     assert.equal(host.plugins.describe("a").versions[0]?.breaker, undefined);
     await host.close();
   });
+});
+
+describe("A plugin that is late in a hook", () => {
+  const cases: readonly (readonly [what: string, times: Readonly<Record<"request" | "hook" | "before", number>>, state: string])[] = [
+    ["is to blame if it had all of its time", { request: 1000, hook: 1000, before: 0 }, "open"],
+    ["is to blame if all but what is lost on the way was left to it", { request: 101, hook: 1000, before: 2 }, "open"],
+    ["is to blame if it had all of the hook's", { request: 1000, hook: 50, before: 0 }, "open"],
+    ["is not to blame for a request that has less time", { request: 80, hook: 1000, before: 0 }, "ready"],
+    ["is not to blame for what the plugin before it used up of the request's time", { request: 150, hook: 1000, before: 70 }, "ready"],
+    ["is not to blame for what the plugin before it used up of the hook's time", { request: 1000, hook: 150, before: 70 }, "ready"],
+  ];
+  for (const [what, times, state] of cases) {
+    it(what, async () => {
+      const clock = { now: 0 };
+      const hooks = { check: hook.chain<unknown>({ onFailure: "open", timeoutMs: times.hook }) };
+      await using host = await createHost({ hooks, clock: () => clock.now });
+      const bytes = await guest({ check: { pauses: "" } });
+      for (const [name, takesMs] of [
+        ["before", times.before],
+        ["late", 100],
+      ] as const) {
+        const pause = async (): Promise<void> => void (clock.now += takesMs);
+        const options = { stateless: true, limits: { timeoutMs: 100 }, breaker: { failures: 2, share: 0 } };
+        await host.plugins.load(bytes, { name, order: name === "late" ? 1 : 0, hostFunctions: { [PAUSE_MODULE]: { pause } }, ...options });
+      }
+      for (let time = 0; time < 4; time++) await host.hooks.check(1, { request: host.request({ timeoutMs: times.request }) });
+      assert.deepEqual(
+        [host.plugins.get("late")?.stats().errors.MORTISE_TIMEOUT ?? 0, host.plugins.describe("late").state],
+        [state === "open" ? 2 : 4, state],
+      );
+    });
+  }
 });

@@ -4,6 +4,10 @@ import assert from "node:assert/strict";
 import { describe, it, mock } from "node:test";
 
 import { instanceCount } from "../../src/host/instance-cap.ts";
+import { resolveHostLimits } from "../../src/manager/host-limits.ts";
+import { Governor, type Holder } from "../../src/manager/governor.ts";
+import type { InstanceGovernor, PoolHoldings } from "../../src/host/pool.ts";
+import type { LoadOptions } from "../../src/manager/host-plugins.ts";
 import { guest } from "../hooks/guests.ts";
 import { assembleText } from "../wasm/assemble.ts";
 import { type TestHost, answer, answering, gate, open } from "./hosts.ts";
@@ -117,6 +121,71 @@ describe("limits.memoryBytes", () => {
   });
 });
 
+/** Somebody who holds something, of which `idleBytes` can be freed. */
+function holder(name: string, held: { -readonly [K in keyof PoolHoldings]: PoolHoldings[K] }): Holder & { governor: InstanceGovernor | undefined } {
+  const made = {
+    name,
+    lastCall: 0,
+    countedBytes: 0,
+    governor: undefined as InstanceGovernor | undefined,
+    plugin: {
+      holdings: held,
+      get memoryBytes(): number {
+        return held.memoryBytes;
+      },
+      freeIdle(): number {
+        if (held.idle === 0) return 0;
+        held.idle--;
+        held.instances--;
+        held.memoryBytes -= held.idleBytes;
+        held.idleBytes = 0;
+        return 1;
+      },
+      govern(governor: InstanceGovernor): void {
+        made.governor = governor;
+      },
+    },
+  };
+  return made;
+}
+
+describe("Governor", () => {
+  const cases: readonly (readonly [what: string, limits: object, idleBytes: number, grownTo: number, hasRoom: boolean])[] = [
+    ["frees what is idle if that is enough", { memoryBytes: 100 }, 30, 120, true],
+    ["frees nothing if that is not enough", { memoryBytes: 100 }, 5, 120, false],
+    ["frees nothing for instances while memory is short", { memoryBytes: 100, instances: 2 }, 5, 120, false],
+    ["frees an instance for another", { instances: 2 }, 5, 120, true],
+  ];
+  for (const [what, limits, idleBytes, grownTo, hasRoom] of cases) {
+    it(`${what}: ${JSON.stringify(limits)}`, () => {
+      const governor = new Governor(resolveHostLimits(limits));
+      const held = { instances: 1, idle: 0, memoryBytes: 10, idleBytes: 0 };
+      const grows = holder("grows", held);
+      const idle = holder("idle", { instances: 1, idle: 1, memoryBytes: idleBytes, idleBytes });
+      for (const each of [grows, idle]) governor.adopt(each);
+      held.memoryBytes = grownTo - idleBytes;
+      assert.equal(grows.governor?.hasRoom(), hasRoom);
+      held.instances++; // the one that is being made counts
+      if (hasRoom) grows.governor?.admit();
+      else assert.throws(() => grows.governor?.admit(), { code: "MORTISE_HOST_LIMIT", message: /limits.memoryBytes allows 100$/ });
+      assert.equal(idle.plugin.holdings.instances, hasRoom ? 0 : 1);
+    });
+  }
+
+  it("knows the memory of idle instances from that of others", async () => {
+    await using host = await open();
+    const { hostFunctions, reached, open: go } = gate();
+    const plugin = await host.plugins.load(await guest({ check: { pauses: "" }, tell: "" }), { name: "a", stateless: true, hostFunctions });
+    const first = plugin.call("check");
+    await reached;
+    await plugin.call("tell");
+    const { memoryBytes, idleBytes } = plugin.holdings;
+    go();
+    await first;
+    assert.deepEqual([idleBytes * 2, plugin.holdings.idleBytes], [memoryBytes, memoryBytes]);
+  });
+});
+
 describe("limits.cpuShare", () => {
   it("lets a plugin that has used up its share wait, and counts waiting as time of the call", async () => {
     const clock = { now: 0 };
@@ -165,11 +234,134 @@ describe("limits.cpuShare", () => {
     await aborted;
   });
 
+  const USER = "extism:host/user";
+  const WORKS = `(import "${USER}" "pause" (func $pause)) (import "${USER}" "busy" (func $busy))`;
+
+  /** A host whose plugins may have a tenth of the time, and a plugin of this code that works, without any slices, for `ms` at a time. */
+  async function working(code: string, ms: number, options: LoadOptions = {}, pause: () => Promise<void> = async () => {}) {
+    const clock = { now: 0 };
+    const work = { ms };
+    const host = await open({ limits: { cpuShare: 0.1 }, clock: () => clock.now });
+    const hostFunctions = { [USER]: { busy: () => void (clock.now += work.ms), pause } };
+    const limits = { sliceMs: Number.POSITIVE_INFINITY, ...options.limits };
+    const plugin = await host.plugins.load(await assembleText("works", `(module ${WORKS} ${code})`), {
+      name: "a",
+      ...options,
+      limits,
+      hostFunctions,
+    });
+    return { host, clock, work, plugin };
+  }
+
+  /** True if a call has to wait for its share. */
+  async function waits({ hooks, plugins }: TestHost): Promise<boolean> {
+    const calls = plugins.get("a")?.stats().calls;
+    const controller = new AbortController();
+    const call = hooks.check(1, { signal: controller.signal }).catch(() => {});
+    await new Promise(setImmediate);
+    const waited = plugins.get("a")?.stats().calls === calls;
+    controller.abort();
+    await call;
+    return waited;
+  }
+
+  for (const [what, code] of [
+    ["before it waits for a promise", '(func (export "check") (call $busy) (call $pause))'],
+    ["after it has waited for a promise", '(func (export "check") (call $pause) (call $busy))'],
+    ["while an instance is initialised", '(start $busy) (func (export "check"))'],
+  ] as const) {
+    it(`counts the time that a call holds the thread ${what}`, async () => {
+      const { host, work, plugin } = await working(code, 0);
+      plugin.freeIdle();
+      work.ms = 150;
+      await host.hooks.check(1);
+      assert.ok(await waits(host));
+      await host.close();
+    });
+  }
+
+  it("counts the time of calls that had to wait for an instance", async () => {
+    const { hostFunctions, reached, open: go } = gate();
+    const { pause } = hostFunctions[USER];
+    const { host } = await working('(func (export "check") (call $pause)) (func (export "tell") (call $busy))', 150, {}, pause);
+    const calls = [host.hooks.check(1), host.hooks.tell(1)];
+    await reached;
+    go();
+    await Promise.all(calls);
+    assert.ok(await waits(host));
+    await host.close();
+  });
+
+  it("counts what a call has held already while it still waits for a promise", async () => {
+    const { hostFunctions, reached, open: go } = gate();
+    const code = '(func (export "check")) (func (export "tell") (call $busy) (call $pause))';
+    const { host } = await working(code, 150, { stateless: true }, hostFunctions[USER].pause);
+    const call = host.hooks.tell(1);
+    await reached;
+    await new Promise(setImmediate);
+    assert.ok(await waits(host));
+    go();
+    await call;
+    await host.close();
+  });
+
+  it("counts neither the time that calls wait, nor the first instance", async () => {
+    const pause = async (): Promise<void> => {
+      await Promise.resolve();
+      made.clock.now += 150;
+    };
+    const made = await working('(start $busy) (func (export "check") (call $pause) (call $pause))', 150, {}, pause);
+    for (let time = 0; time < 3; time++) assert.equal(await waits(made.host), false);
+    await made.host.close();
+  });
+
+  it("does not open the breaker for a call that is late because it has waited", async () => {
+    const pause = async (): Promise<void> => void (made.clock.now += late);
+    let late = 0;
+    const limits = { timeoutMs: 400 };
+    const made = await working('(func (export "check") (call $busy) (call $pause))', 150, { limits, breaker: { failures: 1 } }, pause);
+    await made.host.hooks.check(1);
+    made.work.ms = 0;
+    late = 100;
+    mock.timers.enable({ apis: ["setTimeout"] });
+    try {
+      // It waits for 350 ms, and has 50 left.
+      const call = assert.rejects(made.host.hooks.check(1), /deadline of/);
+      await new Promise(setImmediate);
+      made.clock.now += 351;
+      mock.timers.tick(351);
+      await call;
+    } finally {
+      mock.timers.reset();
+    }
+    assert.deepEqual([made.plugin.stats().errors, made.host.plugins.list()[0]?.state], [{ MORTISE_TIMEOUT: 1 }, "ready"]);
+    await made.host.close();
+  });
+
+  it("does not open the breaker for calls that wait for it in vain", async () => {
+    const clock = { now: 0 };
+    await using host = await open({ limits: { cpuShare: 0.1 }, clock: () => clock.now });
+    const bytes = await assembleText("busy", `(module (import "${USER}" "busy" (func $busy)) (func (export "check") (call $busy)))`);
+    const options = { hostFunctions: { [USER]: { busy: () => void (clock.now += 300) } }, limits: { timeoutMs: 500 }, breaker: { failures: 2 } };
+    await host.plugins.load(bytes, { name: "a", ...options });
+    await host.hooks.check(1);
+    mock.timers.enable({ apis: ["setTimeout"] });
+    try {
+      const late = [1, 2, 3].map(() => assert.rejects(host.hooks.check(1), /deadline of 500 ms/));
+      await new Promise(setImmediate);
+      clock.now += 500;
+      mock.timers.tick(500);
+      await Promise.all(late);
+    } finally {
+      mock.timers.reset();
+    }
+    assert.equal(host.plugins.list()[0]?.state, "ready");
+  });
+
   it("is the most that any plugin's own limit may be, shared by its instances", async () => {
     const asked: (number | undefined)[] = [];
     const { HostPlugins } = await import("../../src/manager/host-plugins.ts");
     const { Roster } = await import("../../src/hooks/roster.ts");
-    const { resolveHostLimits } = await import("../../src/manager/host-limits.ts");
     const plugins = new HostPlugins(new Roster({}), {
       definitions: {},
       defaults: {},

@@ -53,6 +53,46 @@ describe("LoadOptions.dependsOn", () => {
     );
   });
 
+  it("belongs to a version: what serves keeps what it needs, what does not serve has to find it there", async () => {
+    await using host = await open();
+    await load(host, "geoip");
+    await load(host, "a");
+    await host.plugins.stage("a", await answering("two"), { version: "2", dependsOn: ["geoip"] });
+    assert.deepEqual(host.plugins.describe("geoip").dependents, [], "what is staged serves nothing");
+    for (const shares of [{ 2: 100 }, { 1: 99, 2: 1 }]) {
+      host.plugins.split("a", shares);
+      assert.deepEqual([host.plugins.describe("a").dependsOn, host.plugins.describe("geoip").dependents], [["geoip"], ["a"]]);
+      await assert.rejects(host.plugins.unload("geoip"), { code: "MORTISE_PLUGIN_NEEDED" });
+      assert.throws(() => host.plugins.disable("geoip"), { code: "MORTISE_PLUGIN_NEEDED" });
+    }
+    host.plugins.switchTo("a", "1");
+    await host.plugins.unload("geoip");
+    assert.throws(() => host.plugins.split("a", { 1: 50, 2: 50 }), {
+      code: "MORTISE_DEPENDENCY_MISSING",
+      message: 'Cannot switch plugin "a": it depends on "geoip", which is not loaded',
+    });
+    assert.equal(await host.hooks.check(1), "a");
+    await load(host, "geoip");
+    host.plugins.switchTo("a", "2");
+  });
+
+  it("is looked at when a version comes back", async () => {
+    await using host = await open();
+    await load(host, "geoip");
+    await load(host, "a", ["geoip"]);
+    await host.plugins.reload("a", await answering("two"), { dependsOn: [] });
+    await host.plugins.unload("geoip");
+    const message = 'Cannot roll back plugin "a": it depends on "geoip", which is not loaded';
+    assert.throws(() => host.plugins.rollback("a"), { code: "MORTISE_DEPENDENCY_MISSING", message });
+    await load(host, "geoip", ["a"]);
+    assert.throws(() => host.plugins.rollback("a"), { code: "MORTISE_DEPENDENCY_CYCLE" });
+    assert.equal(host.plugins.describe("a").version, "2", "nothing has changed");
+    await host.plugins.unload("geoip");
+    await load(host, "geoip");
+    assert.equal(host.plugins.rollback("a"), "1");
+    await assert.rejects(host.plugins.unload("geoip"), { code: "MORTISE_PLUGIN_NEEDED" });
+  });
+
   it("is names", async () => {
     await using host = await open();
     for (const dependsOn of ["b", [1], [""]]) await assert.rejects(load(host, "a", dependsOn as never), { code: "MORTISE_INVALID_OPTION" });

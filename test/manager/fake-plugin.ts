@@ -3,6 +3,7 @@
 import { MortiseError } from "../../src/api/errors.ts";
 import { PluginOutput } from "../../src/api/output.ts";
 import type { Plugin } from "../../src/host/plugin.ts";
+import type { PoolHoldings } from "../../src/host/pool.ts";
 
 /** How a call of a {@link FakePlugin} ends. */
 export type Mode = "answer" | "trap" | "hold";
@@ -18,7 +19,8 @@ export class FakePlugin {
   readonly isolation = "inline";
   readonly timeoutMs = 1000;
   readonly memoryBytes = 0;
-  readonly holdings: { readonly instances: number; readonly idle: number; readonly memoryBytes: number } = { instances: 1, idle: 0, memoryBytes: 0 };
+  readonly heldMs = 0;
+  readonly holdings: PoolHoldings = { instances: 1, idle: 0, memoryBytes: 0, idleBytes: 0 };
   /** How the next call ends; one that is held is ended by {@link release}. */
   mode: Mode = "answer";
   calls = 0;

@@ -3,10 +3,12 @@
 import assert from "node:assert/strict";
 import { describe, it, mock } from "node:test";
 
+import { MortiseError } from "../../src/api/errors.ts";
 import { Roster } from "../../src/hooks/roster.ts";
 import { resolveHostLimits } from "../../src/manager/host-limits.ts";
 import { HostPlugins } from "../../src/manager/host-plugins.ts";
 import type { LoadOptions } from "../../src/manager/load-options.ts";
+import { StateMachine } from "../../src/manager/state.ts";
 import { instanceCount } from "../../src/host/instance-cap.ts";
 import { leb, nameBytes } from "../../src/wasm/code-builder.ts";
 import { SPIN, TRAP, action, guest } from "../hooks/guests.ts";
@@ -102,6 +104,38 @@ describe("host.plugins.reload", () => {
     assert.deepEqual(versions(host), { 4: 0, 5: 100 }, "one that served before is kept");
   });
 
+  it("takes what it does not say from the reload before it, also if that one was not done yet", async () => {
+    await using host = await open();
+    await host.plugins.load(await guest({ check: SPIN }), { name: "a", limits: { fuel: 500_000 }, order: 1 });
+    const tightened = host.plugins.reload("a", undefined, { limits: { fuel: 500 }, order: 2 });
+    const refused = host.plugins.reload("a", undefined, { probe: { function: "check" }, order: 3 });
+    const plain = host.plugins.reload("a");
+    await tightened;
+    await assert.rejects(refused, { code: "MORTISE_PROBE_FAILED" });
+    await plain;
+    assert.equal(host.plugins.list()[0]?.order, 2, "one that failed leaves nothing");
+    await assert.rejects(host.hooks.check(1), /fuel of 500 /);
+  });
+
+  it("goes on with source and options of the version that serves most, however it came to", async () => {
+    await using host = await open();
+    await host.plugins.load(await answering("one"), { name: "a", order: 1 });
+    await host.plugins.stage("a", await answering("two"), { version: "2.0", order: 2 });
+    const reloaded = async (): Promise<unknown[]> => {
+      await host.plugins.reload("a");
+      return [await host.hooks.check(1), host.plugins.list()[0]?.order];
+    };
+    assert.deepEqual(await reloaded(), ["one", 1], "what is staged serves nothing");
+    host.plugins.switchTo("a", "2.0");
+    assert.deepEqual(await reloaded(), ["two", 2]);
+    await host.plugins.stage("a", await answering("three"), { version: "3.0", order: 3 });
+    host.plugins.split("a", { [host.plugins.get("a")?.version ?? ""]: 10, "3.0": 90 });
+    assert.deepEqual(await reloaded(), ["three", 3]);
+    await host.plugins.reload("a", await answering("four"), { order: 4 });
+    host.plugins.rollback("a");
+    assert.deepEqual(await reloaded(), ["three", 3]);
+  });
+
   it("lets the one serve that was asked for last, also if it is faster to load", async () => {
     const slow = Promise.withResolvers<void>();
     const plugins = new HostPlugins(new Roster({}), {
@@ -169,6 +203,44 @@ describe("host.plugins.reload", () => {
       ],
     );
   });
+});
+
+describe("StateChange.reason", () => {
+  it("is safe to print and bounded, whatever it says", () => {
+    const machine = new StateMachine(() => ({ plugin: "a", version: "1", digest: "" }), "\u001b[31m");
+    machine.enter("failed", "x".repeat(1000));
+    assert.deepEqual(
+      machine.history.map(({ reason }) => reason),
+      ["\\u001b[31m", `${"x".repeat(300)}…`],
+    );
+  });
+
+  for (const [what, error, wanted] of [
+    ["without secrets", new MortiseError("MORTISE_GUEST_ERROR", { plugin: "a", function: "f", reason: "key hunter2-hunter2" }), /: key \*\*\*$/],
+    ["safe to print", new Error("one\ntwo\u001b[31m"), /^one\\ntwo\\u001b\[31m$/],
+    ["bounded", new Error("x".repeat(1 << 20)), /^x{300}…$/],
+  ] as const)
+    it(`is ${what}, as is what is logged and described`, async () => {
+      using published = new Lifecycles();
+      const plugins = new HostPlugins(new Roster({}), {
+        definitions: {},
+        defaults: { secrets: ["hunter2-hunter2"] },
+        limits: resolveHostLimits(),
+        clock: () => 0,
+        logger: undefined,
+        load: async (source, { version = "" }) => {
+          if (source === "bad") throw error;
+          return new FakePlugin("a", version, "").plugin;
+        },
+      });
+      await plugins.load("good", { name: "a" });
+      await assert.rejects(plugins.reload("a", "bad"));
+      assert.match(published.events.at(-1)?.reason ?? "", wanted);
+      const { past, lastFailure } = plugins.describe("a");
+      assert.match(past.at(-1)?.history.at(-1)?.reason ?? "", wanted);
+      assert.match(lastFailure?.message ?? "", wanted);
+      await plugins.close();
+    });
 });
 
 describe("host.plugins.stage, split and switchTo", () => {

@@ -17,31 +17,47 @@ let files = 0;
 const newFile = (): string => join(folder, `plugin-${files++}.wasm`);
 const sha256 = (text: string | Uint8Array): string => createHash("sha256").update(text).digest("hex");
 
+/** Lets what looks at a file come to its end: so often as this, one after the other, it does not read it. */
+async function settled(path: string): Promise<void> {
+  for (let turn = 0; turn < 50; turn++) {
+    await readFile(path).catch(() => undefined);
+    await new Promise(setImmediate);
+  }
+}
+
 interface Watched {
   readonly path: string;
   /** Digests that were reported. */
   readonly found: string[];
   readonly event: () => void;
+  /** Folders that were listened to, and how often that was ended. */
+  readonly listened: string[];
+  readonly ended: () => number;
+  /** What is called by who listens, when the folder can no longer be listened to. */
+  readonly lose: () => void;
   /** Lets time pass, and whatever it has set off come to its end. */
   readonly pass: (ms: number) => Promise<void>;
   readonly close: () => void;
 }
 
 /** A watch on a file with the content "first", with events and time of its own. */
-function watched(onChange: (digest: string) => Promise<void> = async () => {}): Watched {
-  const path = newFile();
+function watched(onChange: (digest: string) => Promise<void> = async () => {}, path: string = newFile()): Watched {
   writeFileSync(path, "first");
   const found: string[] = [];
+  const listened: string[] = [];
+  let ended = 0;
   let event = (): void => {};
-  const listen: Listen = (_folder, onEvent) => {
+  let lose = (): void => {};
+  const listen: Listen = (place, onEvent, onLost) => {
+    listened.push(place);
     event = onEvent;
-    return () => {};
+    lose = onLost;
+    return () => ended++;
   };
-  mock.timers.enable({ apis: ["setTimeout"] });
+  mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
   const watch = watchFile({
     path,
     digest: sha256("first"),
-    onLost: () => {},
     listen,
     onChange: async (digest) => {
       found.push(digest);
@@ -52,13 +68,12 @@ function watched(onChange: (digest: string) => Promise<void> = async () => {}): 
     path,
     found,
     event: () => event(),
+    listened,
+    ended: () => ended,
+    lose: () => lose(),
     async pass(ms) {
       mock.timers.tick(ms);
-      // What was set off reads the file: so often as this, one after the other, it does not.
-      for (let turn = 0; turn < 50; turn++) {
-        await readFile(path).catch(() => undefined);
-        await new Promise(setImmediate);
-      }
+      await settled(path);
     },
     close() {
       watch.close();
@@ -174,15 +189,61 @@ describe("watchFile", () => {
     mock.timers.reset();
   });
 
-  it("says so if the folder cannot be watched", () => {
-    const reasons: string[] = [];
-    watchFile({
-      path: join(folder, "none", "a.wasm"),
-      digest: undefined,
-      onChange: async () => {},
-      onLost: (reason) => reasons.push(reason),
-    }).close();
-    assert.match(reasons.join(), /ENOENT/);
+  it("is not put off by events that do not end", async () => {
+    const { path, found, event, pass, close } = watched();
+    await pass(100);
+    writeFileSync(path, "second");
+    for (let time = 0; time < 5; time++) {
+      event();
+      await pass(50);
+    }
+    assert.deepEqual(found, [sha256("second")]);
+    close();
+  });
+
+  it("follows a link to a folder that is made to lead elsewhere, and a folder that is made anew", async () => {
+    const place = join(folder, "linked-folder");
+    for (const version of ["1", "2"]) mkdirSync(join(place, version), { recursive: true });
+    symlinkSync("1", join(place, "now"));
+    const path = join(place, "now", "plugin.wasm");
+    const { found, event, listened, ended, pass, close } = watched(undefined, path);
+    await pass(100);
+    writeFileSync(join(place, "2", "plugin.wasm"), "second");
+    symlinkSync("2", join(place, "next"));
+    renameSync(join(place, "next"), join(place, "now"));
+    await pass(2000);
+    await pass(100);
+    await pass(100);
+    assert.deepEqual([found, listened.length, ended()], [[sha256("second")], 2, 1], "nothing told of it");
+    rmSync(join(place, "2"), { recursive: true });
+    await pass(2000);
+    await pass(100);
+    assert.equal(ended(), 2, "there is no folder");
+    mkdirSync(join(place, "2"));
+    writeFileSync(path, "third");
+    await pass(2000);
+    await pass(100);
+    await pass(100);
+    assert.deepEqual([found.length, listened.length, ended()], [2, 3, 2]);
+    writeFileSync(path, "fourth");
+    event();
+    await pass(100);
+    await pass(100);
+    assert.deepEqual(found.slice(1), [sha256("third"), sha256("fourth")]);
+    close();
+    assert.equal(ended(), 3);
+  });
+
+  it("goes on, and listens again, when the folder could not be listened to any longer", async () => {
+    const { path, found, listened, lose, pass, close } = watched();
+    await pass(100);
+    lose();
+    writeFileSync(path, "second");
+    await pass(2000);
+    await pass(100);
+    await pass(100);
+    assert.deepEqual([found, listened.length], [[sha256("second")], 2]);
+    close();
   });
 });
 
@@ -227,6 +288,59 @@ describe("host.plugins.watch", () => {
     assert.equal(await host.hooks.check(1), "2");
     watch.close();
     assert.equal(host.plugins.describe("a").watched, false);
+  });
+
+  it("does not bring back at once what was rolled back", async () => {
+    await using host = await open();
+    using published = new Lifecycles();
+    const path = newFile();
+    writeFileSync(path, await answering("one"));
+    mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
+    try {
+      await host.plugins.load(path, { name: "a", watch: true });
+      const pass = async (): Promise<void> => {
+        mock.timers.tick(2000);
+        await settled(path);
+      };
+      await pass();
+      writeFileSync(path, await answering("two"));
+      const ready = published.until(({ to, version }) => to === "ready" && version === "2");
+      for (let time = 0; time < 3; time++) await pass();
+      await ready;
+      host.plugins.rollback("a");
+      const { length } = published.changes;
+      for (let time = 0; time < 3; time++) await pass();
+      assert.deepEqual(
+        published.changes.slice(length).filter((change) => change.startsWith("3")),
+        [],
+      );
+      assert.equal(host.plugins.describe("a").version, "1");
+    } finally {
+      mock.timers.reset();
+    }
+  });
+
+  it("watches the file of the version that serves", async () => {
+    await using host = await open();
+    using published = new Lifecycles();
+    const [first, second] = [newFile(), newFile()];
+    writeFileSync(first, await answering("one"));
+    writeFileSync(second, await answering("two"));
+    await host.plugins.load(first, { name: "a", watch: true });
+    await host.plugins.stage("a", second, { version: "file" });
+    await host.plugins.stage("a", await answering("three"), { version: "bytes" });
+    const watching = (): unknown[] => [host.plugins.describe("a").watched, host.plugins.describe("a").file];
+    host.plugins.switchTo("a", "bytes");
+    assert.deepEqual(watching(), [false, undefined]);
+    host.plugins.switchTo("a", "file");
+    assert.deepEqual(watching(), [true, second]);
+    const ready = published.until(({ to, from, version }) => from === "loading" && to === "ready" && version === "2");
+    writeFileSync(second, await answering("four"));
+    await ready;
+    assert.equal(await host.hooks.check(1), "four");
+    host.plugins.switchTo("a", "file");
+    host.plugins.rollback("a");
+    assert.deepEqual(watching(), [true, second], "version 2 is of the same file");
   });
 
   it("watches all that come from files, those loaded later included, and no others", async () => {

@@ -6,8 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, describe, it } from "node:test";
 
+import type { HookDefinitions } from "../../src/hooks/definition.ts";
 import { instanceCount } from "../../src/host/instance-cap.ts";
 import type { Plugin } from "../../src/host/plugin.ts";
+import { createHost } from "../../src/manager/create-host.ts";
 import type { PluginCallOptions, PluginLookup } from "../../src/manager/plugin-calls/options.ts";
 import { SPIN, TRAP, guest } from "../hooks/guests.ts";
 import { assembleText } from "../wasm/assemble.ts";
@@ -158,6 +160,54 @@ describe("register_plugin, call_plugin and free_plugin", () => {
     );
     const late = await failureOf(owner.call("call", message("wild", "spin")));
     assert.ok(late.code === "MORTISE_TIMEOUT" || late.details["code"] === "MORTISE_TIMEOUT", late.message);
+  });
+
+  it("count for the limits of the host", async () => {
+    const page = 65_536;
+    const grows = await assembleText("grows", '(module (memory 1) (func (export "f") (drop (memory.grow (i32.const 2)))))');
+    const lookup = lookupOf({ grows });
+    for (const [limits, instances] of [
+      [{ instances: 3 }, 3],
+      [{ memoryBytes: 9 * page }, 2],
+    ] as const) {
+      const { live } = instanceCount();
+      await using host = await createHost<HookDefinitions>({ hooks: {}, pluginCalls: { lookup }, limits });
+      const owner = await loadOwner(host, "owner");
+      const hold = async (): Promise<Uint8Array> => {
+        const id = (await owner.call("hold", "grows")).bytes();
+        await owner.call("use", use(id, "f", ""));
+        return id;
+      };
+      const ids: Uint8Array[] = [];
+      for (let time = 0; time < 10; time++) ids.push(await hold());
+      // The owner, and the last ones that it has registered.
+      assert.equal(instanceCount().live - live, instances, JSON.stringify(limits));
+      for (const id of ids) await owner.call("release", id);
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.equal(instanceCount().live - live, 1);
+    }
+    await using host = await createHost<HookDefinitions>({ hooks: {}, pluginCalls: { lookup }, limits: { instances: 1 } });
+    const { live } = instanceCount();
+    const { details } = await failureOf((await loadOwner(host, "owner")).call("hold", "grows"));
+    assert.match(String(details["reason"]), /limits.instances allows 1$/);
+    assert.equal(instanceCount().live, live, "nothing is left of it, nor of the instance that asked for it");
+  });
+
+  it("wait for a share of the thread's time of their own", async () => {
+    const clock = { now: 0 };
+    const busy = await assembleText("busy", '(module (import "extism:host/user" "busy" (func $busy)) (func (export "f") (call $busy)))');
+    const registered = { hostFunctions: { "extism:host/user": { busy: () => void (clock.now += 150) } } };
+    const options = { pluginCalls: { lookup: lookupOf({ busy }), registered }, limits: { cpuShare: 0.1 } };
+    await using host = await createHost<HookDefinitions>({ hooks: {}, ...options, clock: () => clock.now });
+    const owner = await loadOwner(host, "owner", { limits: { sliceMs: Number.POSITIVE_INFINITY } });
+    const id = (await owner.call("hold", "busy")).bytes();
+    await owner.call("use", use(id, "f", ""));
+    const controller = new AbortController();
+    const waiting = failureOf(owner.call("use", use(id, "f", ""), { signal: controller.signal }));
+    await new Promise((resolve) => setImmediate(resolve));
+    controller.abort();
+    await waiting;
+    assert.equal(clock.now, 150, "it was not called again");
   });
 
   it("are not there without a lookup", async () => {

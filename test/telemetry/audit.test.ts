@@ -352,6 +352,33 @@ function brittle(): AuditStorage & { broken: boolean; readonly lines: string[]; 
   };
 }
 
+/** A storage that writes, or fails to, when it is told to; once it is free, at once. */
+function stepwise(): AuditStorage & { readonly lines: string[]; step(works: boolean): Promise<void>; free(): void } {
+  const lines: string[] = [];
+  let free = false;
+  let finish: ((works: boolean) => void) | undefined;
+  return {
+    ...brittle(),
+    lines,
+    async write(batch) {
+      const works = free || (await new Promise<boolean>((resolve) => (finish = resolve)));
+      if (!works) throw new Error("no space left on device");
+      lines.push(...batch.map(({ text }) => text));
+    },
+    async step(works) {
+      // What was added is on its way by now.
+      await new Promise(setImmediate);
+      finish?.(works);
+      finish = undefined;
+      await new Promise(setImmediate);
+    },
+    free() {
+      free = true;
+      finish?.(true);
+    },
+  };
+}
+
 describe("A sink that cannot write", () => {
   const record = (request: string) =>
     ({ kind: "block", time: "t", hook: "h", plugin: "p", version: "1", digest: "", function: "f", request }) as const;
@@ -401,6 +428,38 @@ describe("A sink that cannot write", () => {
     assert.ok(errors.length >= 1);
   });
 
+  it("says of what was lost where it would have stood", async () => {
+    const step = fc.oneof(fc.record({ add: fc.integer({ min: 1, max: 700 }) }), fc.record({ write: fc.boolean() }));
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 600 }), fc.array(step, { maxLength: 30 }), async (maxQueue, steps) => {
+        const storage = stepwise();
+        const sink = new AuditSink(storage, { maxQueue, onError: () => {} }, () => "t");
+        await sink.open();
+        let added = 0;
+        for (const each of steps) {
+          if ("add" in each) for (let at = 0; at < each.add; at++) sink.add(record(`r-${++added}`));
+          else await storage.step(each.write);
+        }
+        storage.free();
+        await sink.flush().catch(() => sink.flush());
+        const path = newPath();
+        writeFileSync(path, storage.lines.map((line) => `${line}\n`).join(""));
+        const { entries, verdict } = await entriesOf(path);
+        const { lost, waiting } = sink.stats();
+        assert.deepEqual([verdict.ok, verdict.lost, waiting], [true, lost, 0]);
+        // An entry stands for itself, and a notice for so many as it counts.
+        let next = 1;
+        for (const entry of entries) {
+          if ("request" in entry) assert.equal(entry.request, `r-${next}`);
+          next += entry.kind === "lost" ? entry.count : 1;
+        }
+        assert.equal(next - 1, added);
+        await sink.close();
+      }),
+      { numRuns: 200, examples: [[600, [{ add: 300 }, { write: true }, { add: 700 }, { add: 1 }, { write: true }, { add: 5 }]]] },
+    );
+  });
+
   it("loses what still waits when it is closed, and counts it", async () => {
     const storage = brittle();
     const sink = new AuditSink(storage, { onError: () => {} }, () => "t");
@@ -410,6 +469,19 @@ describe("A sink that cannot write", () => {
     await sink.close();
     sink.add(record("r-5"));
     assert.deepEqual([sink.stats().lost, sink.stats().waiting], [5, 0]);
+  });
+
+  it("does not count a notice of lost entries as one that was lost", async () => {
+    const storage = stepwise();
+    const sink = new AuditSink(storage, { maxQueue: 2, onError: () => {} }, () => "t");
+    await sink.open();
+    for (let at = 1; at <= 3; at++) sink.add(record(`r-${at}`));
+    await storage.step(true);
+    assert.deepEqual([sink.stats().written, sink.stats().waiting], [2, 1], "the notice waits");
+    const closed = sink.close();
+    await storage.step(false);
+    await closed;
+    assert.equal(sink.stats().lost, 1);
   });
 
   it("is not stopped by who is told", async () => {

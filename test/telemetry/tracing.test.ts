@@ -40,6 +40,17 @@ describe("startTracing", () => {
     assert.deepEqual(spans[0]?.events, [["decision", { "mortise.plugin": "b", "mortise.action": "reject", "mortise.reason": "no" }]]);
   });
 
+  it("gives the reason of a plugin safe to print, bounded and without its secrets", async () => {
+    const { api, spans } = recordingApi();
+    using _tracing = await startTracing({ api });
+    await using host = await createHost({ hooks: { check: hook.chain<unknown>() } });
+    const reason = `key hunter2-hunter2\n\u001b[31m${"x".repeat(1000)}`;
+    await host.plugins.load(await guest({ check: action("reject", { reason }) }), { name: "a", secrets: ["hunter2-hunter2"] });
+    await host.hooks.check.decide({});
+    const [[, attributes] = []] = spans[0]?.events ?? [];
+    assert.match(String(attributes?.["mortise.reason"]), /^key \*\*\*\\n\\u001b\[31mx{287}…$/);
+  });
+
   it("prefers the span that is active to what the request came with", async () => {
     const { api, spans, active } = recordingApi();
     using _tracing = await startTracing({ api });

@@ -296,6 +296,10 @@ export class ExtismInstance implements GuestInstance {
     return this.#meter.heldThread;
   }
 
+  takeHeldMs(): number {
+    return this.#meter.takeHeldMs();
+  }
+
   exportedValue(name: string): ExportedValue | undefined {
     const { module } = this.#guest.main.instrumented;
     const exported = module.exports.some((item) => item.name === name && item.kind !== "function");

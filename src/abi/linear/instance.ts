@@ -452,6 +452,10 @@ export class LinearInstance implements GuestInstance {
     return this.#meter.heldThread;
   }
 
+  takeHeldMs(): number {
+    return this.#meter.takeHeldMs();
+  }
+
   get inputBytes(): number {
     return this.#inputBytes;
   }

@@ -10,7 +10,7 @@ import { type CallBounds, type Callee, callPlugin } from "./call-plugin.ts";
 import { callRefused } from "./call-path.ts";
 import { type CallGrants, readCallGrants } from "./grants.ts";
 import type { ResolvedPluginCalls } from "./options.ts";
-import { type RegisteredCount, Registry } from "./registry.ts";
+import { type LoadRegistered, type RegisteredCount, Registry } from "./registry.ts";
 
 /** Import module of the functions by number: that of host functions in Extism's plugin kits. */
 const REGISTRY_MODULE = "extism:host/user";
@@ -22,7 +22,7 @@ const MAX_NAME_BYTES = 256;
 export type FindPlugin = (name: string, context: unknown) => Callee | undefined;
 
 /** Lets the plugins of a host call each other. */
-export function createPluginCalls(options: ResolvedPluginCalls, find: FindPlugin): PluginCallProvider {
+export function createPluginCalls(options: ResolvedPluginCalls, find: FindPlugin, load: LoadRegistered): PluginCallProvider {
   const provide = (registered: () => RegisteredCount): PluginCallProvider => ({
     forPlugin({ permissions }) {
       const count = registered();
@@ -34,6 +34,7 @@ export function createPluginCalls(options: ResolvedPluginCalls, find: FindPlugin
         options,
         count,
         provide(() => count),
+        load,
       );
       const modules: PluginCalls["modules"] = { [REGISTRY_MODULE]: publishServices(byNumber(registry, bounds)) };
       return { services, modules, close: () => registry.close() };

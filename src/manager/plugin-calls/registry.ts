@@ -5,14 +5,17 @@ import { randomBytes } from "node:crypto";
 
 import { type ErrorDetails, MortiseError, printable } from "../../api/errors.ts";
 import type { PluginCallProvider, ServiceCall } from "../../api/services.ts";
-import type { Plugin } from "../../host/plugin.ts";
-import { loadPlugin } from "../../loader/load-plugin.ts";
+import type { ManifestSource } from "../../manifest/manifest.ts";
+import type { RegisteredOptions, RegisteredPlugin } from "./load-registered.ts";
 import type { ResolvedPluginCalls } from "./options.ts";
 
 /** Plugins registered by one plugin of the host's, and by those in turn. */
 export interface RegisteredCount {
   count: number;
 }
+
+/** Loads a plugin within what its host allows; `loadRegistered`. */
+export type LoadRegistered = (source: ManifestSource, options: RegisteredOptions) => Promise<RegisteredPlugin>;
 
 /** Cost units of a registration, which the plugin is charged before anything is read. */
 const REGISTRATION_COST = 1_000_000;
@@ -22,17 +25,19 @@ export class Registry {
   readonly #options: ResolvedPluginCalls;
   readonly #registered: RegisteredCount;
   readonly #nested: PluginCallProvider;
-  readonly #plugins = new Map<bigint, Plugin>();
+  readonly #load: LoadRegistered;
+  readonly #plugins = new Map<bigint, RegisteredPlugin>();
   #closed = false;
 
   /**
    * @param registered shared by all that count together
    * @param nested what registered plugins call plugins with
    */
-  constructor(options: ResolvedPluginCalls, registered: RegisteredCount, nested: PluginCallProvider) {
+  constructor(options: ResolvedPluginCalls, registered: RegisteredCount, nested: PluginCallProvider, load: LoadRegistered) {
     this.#options = options;
     this.#registered = registered;
     this.#nested = nested;
+    this.#load = load;
   }
 
   /**
@@ -53,7 +58,7 @@ export class Registry {
     try {
       const source = await lookup?.(name);
       if (source === undefined) throw refused("unknown", "there is no plugin of that name");
-      const made = await loadPlugin(source, { ...registered, name: `${plugin}/${name}`, calls: this.#nested, signal });
+      const made = await this.#load(source, { ...registered, name: `${plugin}/${name}`, calls: this.#nested, signal });
       if (this.#closed) {
         void made.close({ abort: true });
         throw refused("closed", "the plugin is closed");
@@ -69,7 +74,7 @@ export class Registry {
   }
 
   /** The plugin of a number. @throws MortiseError MORTISE_PLUGIN_REGISTRATION */
-  find(call: ServiceCall, id: bigint): Plugin {
+  find(call: ServiceCall, id: bigint): RegisteredPlugin {
     const found = this.#plugins.get(id);
     if (found === undefined) throw refusal(call, `use plugin ${id}`, "unknown", "it has registered none of that number");
     return found;

@@ -67,7 +67,7 @@ export class AuditSink {
   #failing = false;
   #written = 0;
   #lost = 0;
-  /** Records that were lost and of which the log does not say so yet. */
+  /** Records that were lost behind those that wait. */
   #unsaid = 0;
   #failures = 0;
 
@@ -121,12 +121,9 @@ export class AuditSink {
 
   async #writeBatch(): Promise<boolean> {
     const batch = this.#queue.slice(0, MAX_BATCH);
-    const unsaid = this.#unsaid;
-    const records: AuditRecord[] =
-      unsaid === 0 ? batch : [...batch, { kind: "lost", time: this.#now(), count: unsaid, reason: "too many entries waited to be written" }];
     const lines: ChainedLine[] = [];
     let end = this.#end;
-    for (const record of records) lines.push((end = lineOf(record, end, this.#key)));
+    for (const record of batch) lines.push((end = lineOf(record, end, this.#key)));
     try {
       await this.#storage.write(lines);
     } catch (error) {
@@ -135,8 +132,10 @@ export class AuditSink {
     }
     this.#end = { seq: end.seq, hash: end.hash };
     this.#queue.splice(0, batch.length);
-    this.#unsaid -= unsaid;
-    this.#written += records.length;
+    this.#written += batch.length;
+    // Now there is room again: what is added next comes after those that were lost.
+    if (this.#unsaid > 0) this.#queue.push({ kind: "lost", time: this.#now(), count: this.#unsaid, reason: "too many entries waited to be written" });
+    this.#unsaid = 0;
     this.#failing = false;
     return true;
   }
@@ -184,7 +183,8 @@ export class AuditSink {
     }
     this.#closed = true;
     clearTimeout(this.#retry);
-    if (this.#queue.length > 0) this.#lose(this.#queue.splice(0).length);
+    const left = this.#queue.splice(0).filter(({ kind }) => kind !== "lost").length;
+    if (left > 0) this.#lose(left);
     await this.#storage.close();
   }
 
