@@ -1,4 +1,4 @@
-// `npm start`: a tour of what Mortise does, on real plugins. It is a self-check as well: the exit code is 1 if
+// `npm run tour`: a tour of what Mortise does, on real plugins. It is a self-check as well: the exit code is 1 if
 // anything is not as it should be.
 
 import { readFile } from "node:fs/promises";

@@ -11,9 +11,11 @@ import { PAGES } from "./pages.ts";
 import { outputOf } from "./run-file.ts";
 
 const names = globSync("examples/*.ts", { cwd: ROOT }).map((path) => basename(path, ".ts"));
+/** Does not end by itself: it has tests of its own, test/examples/server.test.ts. */
+const SERVER = "server";
 
 describe("The examples", () => {
-  for (const name of names) {
+  for (const name of names.filter((each) => each !== SERVER)) {
     it(`print what they should: ${name}`, async () => {
       const output = await outputOf(join(ROOT, "examples", `${name}.ts`));
       const sample = join(ROOT, "examples", `${name}.txt`);
