@@ -63,8 +63,20 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set([
   "MORTISE_ISOLATION_LOST",
 ] satisfies ErrorCode[]);
 
-/** Calls that were ended from outside: they say nothing of the plugin. */
-const NEITHER: ReadonlySet<ErrorCode> = new Set(["MORTISE_ABORTED", "MORTISE_CLOSED", "MORTISE_HOST_LIMIT"] satisfies ErrorCode[]);
+/** Calls that were ended from outside, or that never came to run: they say nothing of the plugin, and do not count at all. */
+const NEITHER: ReadonlySet<ErrorCode> = new Set([
+  "MORTISE_ABORTED",
+  "MORTISE_CLOSED",
+  "MORTISE_HOST_LIMIT",
+  "MORTISE_INSTANCE_CAP",
+  "MORTISE_INSTANCE_FAILED",
+  "MORTISE_WORKER_LIMIT",
+  "MORTISE_UNKNOWN_FUNCTION",
+  "MORTISE_BAD_SIGNATURE",
+  "MORTISE_INVALID_INPUT",
+  "MORTISE_INPUT_LIMIT",
+  "MORTISE_REENTRANT",
+] satisfies ErrorCode[]);
 
 /** What a call is let in with, and gives back when it has ended: those of an earlier time say nothing of the present one. */
 export type Ticket = number;
@@ -130,16 +142,22 @@ export class Breaker {
     return this.#epoch;
   }
 
+  /** False for a call that was let in, but has to ask again if it has not begun: the breaker has opened or closed since. */
+  isCurrent(ticket: Ticket): boolean {
+    return ticket === this.#epoch;
+  }
+
   /** A call has ended: well, or with a code. */
   ended(ticket: Ticket, code?: ErrorCode): void {
-    this.#ended++;
     if (ticket !== this.#epoch) return;
     const { state } = this.#machine;
     const failed = code !== undefined && FAILURES.has(code);
+    const counts = code === undefined || !NEITHER.has(code);
+    if (counts) this.#ended++;
     if (state === "half-open") {
       this.#probing = false;
       if (failed) this.#open(code, "a probe failed");
-      else if (code === undefined || !NEITHER.has(code)) this.#pass();
+      else if (counts) this.#pass();
     } else if (state === "ready" || state === "degraded") {
       if (failed) this.#failed(code);
       else this.settle();

@@ -1,5 +1,7 @@
 // Versions on their way out: they serve no new run, and are closed when nothing uses them any more.
 
+import { printable } from "../api/errors.ts";
+import { invalidOption } from "../api/limits.ts";
 import type { Roster } from "../hooks/roster.ts";
 import type { CloseOptions } from "../host/plugin.ts";
 import type { Version } from "./version.ts";
@@ -13,9 +15,22 @@ export interface Departure extends CloseOptions {
   readonly after?: Promise<unknown>;
 }
 
+/** Options of `host.plugins.unload`. */
+export interface UnloadOptions extends CloseOptions {
+  /** Milliseconds that runs under way have before they are ended. @default 30,000 */
+  readonly drainMs?: number;
+  /** A version that does not serve; the others stay. @default all of them */
+  readonly version?: string;
+}
+
 const DRAIN_MS = 30_000;
 /** The longest that a timer takes. */
 const MAX_TIMER_MS = 0x7fff_ffff;
+
+/** @throws MortiseError MORTISE_INVALID_OPTION */
+export function checkDrain({ drainMs = DRAIN_MS }: UnloadOptions): void {
+  if (typeof drainMs !== "number" || !(drainMs >= 0)) throw invalidOption("drainMs", printable(drainMs), "milliseconds, 0 or more");
+}
 
 /** The versions of a host that are on their way out. */
 export class Departures {

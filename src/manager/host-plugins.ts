@@ -19,11 +19,11 @@ import { type LoadOptions, type ReloadOptions, fileOf, furtherOptions, hostedOpt
 import { Managed, type Served } from "./managed.ts";
 import { type Order, type Workshop, messageOf, prepareVersion } from "./prepare.ts";
 import { type RegisteredOptions, type RegisteredPlugin, loadRegistered } from "./plugin-calls/load-registered.ts";
-import { type Departure, Departures } from "./departures.ts";
+import { type Departure, Departures, type UnloadOptions, checkDrain } from "./departures.ts";
 import type { Version } from "./version.ts";
 import { type FileWatch, watchFile } from "./watch.ts";
 
-export type { LoadOptions, ReloadOptions };
+export type { LoadOptions, ReloadOptions, UnloadOptions };
 
 /** What a host's plugins have in common. */
 export interface HostPluginsOptions {
@@ -35,14 +35,6 @@ export interface HostPluginsOptions {
   readonly logger: Logger | undefined;
   /** @default loadPlugin */
   readonly load?: (source: ManifestSource, options: PluginOptions) => Promise<Plugin>;
-}
-
-/** Options of {@link HostPlugins.unload}. */
-export interface UnloadOptions extends CloseOptions {
-  /** Milliseconds that runs under way have before they are ended. @default 30,000 */
-  readonly drainMs?: number;
-  /** A version that does not serve; the others stay. @default all of them */
-  readonly version?: string;
 }
 
 /** Options for a further version, from those of the version that serves. */
@@ -95,7 +87,7 @@ export class HostPlugins {
     const hosted = hostedOptions(options);
     const { own, dependsOn } = hosted;
     const before = this.#plugins.get(own.name ?? likelyName(source));
-    if (options.replace === true && before !== undefined) return this.#further(before, source, () => options, "replaced", 0);
+    if (options.replace === true && before !== undefined) return this.#replace(before, source, options);
     // Whoever names it is told before the work is done, and not only after it.
     if (own.name !== undefined) this.#refuseTaken(own.name);
     this.#refuseFull(own.name ?? likelyName(source));
@@ -126,6 +118,12 @@ export class HostPlugins {
     } finally {
       this.#loading--;
     }
+  }
+
+  async #replace(before: Managed, source: ManifestSource, options: LoadOptions): Promise<Plugin> {
+    const plugin = await this.#further(before, source, () => options, "replaced", 0);
+    if (options.watch === true && this.#plugins.get(before.name) === before) this.#startWatch(before);
+    return plugin;
   }
 
   /**
@@ -218,6 +216,7 @@ export class HostPlugins {
   split(name: string, percents: Readonly<Record<string, number>>): void {
     this.#refuseClosed("switch a plugin");
     const managed = this.#find(name, "split");
+    if (typeof percents !== "object" || percents === null) throw invalidOption("percents", printable(percents), "percent by version");
     const shares = Object.entries(percents).map(([label, percent]): Served => {
       if (!(typeof percent === "number" && percent >= 0 && percent <= 100))
         throw invalidOption(`percents.${label}`, printable(percent), "from 0 to 100");
@@ -250,6 +249,7 @@ export class HostPlugins {
     const shares = [{ version: back, percent: 100 }];
     this.#checkNeeds("roll back", managed, shares);
     managed.shares = shares;
+    back.resting = false;
     this.#roster.serve(name, managed.rosterShares());
     this.#watchAnew(managed);
     for (const version of leaving) {
@@ -293,13 +293,18 @@ export class HostPlugins {
     this.#roster.serve(managed.name, managed.rosterShares());
     this.#watchAnew(managed);
     for (const version of gone) void this.#depart(managed, version, { reason });
-    for (const version of before) if (managed.versions.get(version.version) === version) void this.#rest(managed, version);
+    const serving = managed.shares.map(({ version }) => version);
+    for (const version of serving) version.resting = false;
+    for (const version of before)
+      if (managed.versions.get(version.version) === version && !serving.includes(version)) void this.#rest(managed, version);
   }
 
-  /** A version that is kept for a rollback keeps no instances, once nothing uses it. */
+  /** A version that is kept for a rollback keeps no instances, once no run uses it; calls of other plugins may still do. */
   async #rest(managed: Managed, version: Version): Promise<void> {
     if (version.seating !== undefined) await this.#roster.whenUnused(version.seating);
-    if (!managed.shares.some((share) => share.version === version)) version.plugin.freeIdle();
+    if (managed.shares.some((share) => share.version === version)) return;
+    version.resting = true;
+    version.plugin.freeIdle();
   }
 
   // ---- asking
@@ -372,7 +377,9 @@ export class HostPlugins {
             path,
             // A file that is a manifest has another digest, and is read once more.
             digest: managed.main.digest,
-            onChange: async () => {
+            onChange: async (digest) => {
+              // Somebody was faster: once more would push the version before out, which a rollback would want.
+              if (digest === managed.main.digest) return;
               try {
                 await this.#reload(name, undefined, {}, "its file has changed");
               } catch (error) {
@@ -389,10 +396,11 @@ export class HostPlugins {
    * than `drainMs` are ended, and all of them at once if `abort` is set.
    *
    * @throws MortiseError MORTISE_UNKNOWN_PLUGIN, MORTISE_PLUGIN_NEEDED; MORTISE_UNKNOWN_VERSION for a version that is not
-   *   there, or that serves
+   *   there; MORTISE_INVALID_OPTION for one that serves
    */
   async unload(name: string, options: UnloadOptions = {}): Promise<void> {
     const managed = this.#find(name, "unload");
+    checkDrain(options);
     if (options.version !== undefined) {
       const version = this.#version(managed, options.version, "unload");
       if (managed.shares.some((share) => share.version === version))

@@ -47,7 +47,7 @@ export class Managed {
   readonly versions = new Map<string, Version>();
   /** Those that serve, and those that served and are still loaded: in the order in which they last came to serve. */
   served: Version[] = [];
-  /** Together 100 %. */
+  /** Together 100 %, by the names of the versions. */
   shares: readonly Served[] = [];
   past: PastVersion[] = [];
   lastFailure: VersionFailure | undefined;
@@ -115,7 +115,8 @@ export class Managed {
     // One that already serves keeps its place.
     const fresh = serving.filter((version) => !this.#serves(version));
     this.served = [...this.served.filter((version) => !fresh.includes(version)), ...fresh];
-    this.shares = shares;
+    // Which version serves a request must not depend on how the shares were written down.
+    this.shares = shares.toSorted(({ version: a }, { version: b }) => (a.version < b.version ? -1 : 1));
     const resting = this.served.filter((version) => !serving.includes(version));
     const gone = resting.slice(0, Math.max(resting.length - keep, 0));
     for (const version of gone) this.drop(version);

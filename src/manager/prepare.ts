@@ -82,14 +82,18 @@ export async function prepareVersion(workshop: Workshop, order: Order): Promise<
     if (options.probe !== undefined) await passProbe(plugin, options.probe);
     order.check(version);
     version.machine.enter("ready", "loaded");
+    // Whoever was told of that may have unloaded the plugin, or closed the host.
+    order.check(version);
     order.commit(version);
     return version;
   } catch (cause) {
     const error = withoutSecrets(cause, options.own.secrets ?? workshop.defaults.secrets);
-    if (version.machine.state === "loading") version.machine.enter("failed", messageOf(error));
+    const { machine } = version;
+    machine.enter(machine.state === "loading" ? "failed" : "draining", messageOf(error));
     order.onFailure(version, error);
     await plugin?.close({ abort: true });
     governor.release(version);
+    if (machine.state === "draining") machine.enter("unloaded", messageOf(error));
     throw error;
   }
 }

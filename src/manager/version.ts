@@ -8,6 +8,7 @@ import type { Seating } from "../hooks/roster.ts";
 import type { CloseOptions, Plugin, PluginInput } from "../host/plugin.ts";
 import { Breaker, type BreakerDescription, type ResolvedBreaker, type Ticket } from "./breaker.ts";
 import { CpuShare, type Waiting } from "./cpu-share.ts";
+import { publishRefusal } from "./refused-call.ts";
 import { StateMachine, type StateChange, type VersionState } from "./state.ts";
 
 /** What a version is made of. */
@@ -32,12 +33,21 @@ type Output = PluginOutput | Promise<PluginOutput>;
 /** What a call that waits for its turn is bound by. */
 type Bounds = Pick<Waiting, "timeoutMs" | "signal">;
 
+/** A call that is about to be made, and what is published of it if it is refused. */
+interface Asked {
+  readonly function: string;
+  readonly hook: string | undefined;
+  readonly context: unknown;
+  readonly short: boolean;
+}
+
 /** One version of a plugin. Hooks and other plugins call it through this. */
 export class Version implements HookPlugin {
   readonly version: string;
   readonly machine: StateMachine;
   readonly #breaker: Breaker | undefined;
   readonly #cpu: CpuShare | undefined;
+  readonly #clock: () => number;
   readonly #onCalled: VersionParts["onCalled"];
   readonly #likelyName: string;
   #plugin: Plugin | undefined;
@@ -45,6 +55,8 @@ export class Version implements HookPlugin {
   #chargedMs = 0;
   /** Its seats in the hooks, once it is ready. */
   seating: Seating | undefined;
+  /** It is kept for a rollback: calls that end now leave no instance behind. */
+  resting = false;
   lastCall = 0;
   countedBytes = 0;
 
@@ -54,6 +66,7 @@ export class Version implements HookPlugin {
     this.machine = new StateMachine(() => ({ plugin: this.name, version, digest: this.digest }), reason);
     this.#breaker = breaker && new Breaker(breaker, this.machine, clock);
     this.#cpu = cpuShare < 1 ? new CpuShare(cpuShare, clock) : undefined;
+    this.#clock = clock;
     this.#onCalled = onCalled;
   }
 
@@ -113,7 +126,8 @@ export class Version implements HookPlugin {
   /** As a hook calls it. @throws MortiseError as `Plugin.start`; MORTISE_PLUGIN_SUSPENDED */
   start(fn: string, input: PluginInput, options: HookCallOptions, short: boolean = false): Output {
     const bounds = (): Bounds => ({ timeoutMs: options.timeoutMs ?? this.timeoutMs, signal: options.signal });
-    return this.#guarded(fn, bounds, short, (leftMs) =>
+    const { hook, context } = options;
+    return this.#guarded({ function: fn, hook, context, short }, bounds, (leftMs) =>
       this.plugin.start(fn, input, leftMs === undefined ? options : { ...options, timeoutMs: leftMs }),
     );
   }
@@ -125,26 +139,45 @@ export class Version implements HookPlugin {
     const kept = this.#cpu !== undefined && input instanceof Uint8Array ? input.slice() : input;
     // A signal and a look at the clock are a cost, and most calls do not wait.
     const bounds = (): Bounds => ({ timeoutMs: Math.min(caller.timeLeftMs, this.timeoutMs), signal: caller.signal });
-    return this.#guarded(fn, bounds, false, () => this.plugin.startFor(caller, fn, kept));
+    const asked = { function: fn, hook: undefined, context: caller.context, short: false };
+    return this.#guarded(asked, bounds, () => this.plugin.startFor(caller, fn, kept));
   }
 
-  #guarded(fn: string, bounds: () => Bounds, short: boolean, call: (leftMs: number | undefined) => Output): Output {
-    const ticket = this.#enter(fn);
-    if (this.#cpu === undefined || this.#cpu.isFree) return this.#counted(ticket, short, () => call(undefined));
-    return this.#waited(this.#cpu, { plugin: this.name, function: fn, ...bounds() }, ticket, short, call);
+  #guarded(asked: Asked, bounds: () => Bounds, call: (leftMs: number | undefined) => Output): Output {
+    let ticket: Ticket;
+    try {
+      ticket = this.#enter(asked.function);
+    } catch (error) {
+      this.#publish(asked, error, this.#clock());
+      throw error;
+    }
+    if (this.#cpu === undefined || this.#cpu.isFree) return this.#counted(ticket, asked.short, () => call(undefined));
+    return this.#waited(this.#cpu, { plugin: this.name, function: asked.function, ...bounds() }, ticket, asked, call);
   }
 
   /** A call that has to wait for its share. One that waits in vain says nothing of the plugin. */
-  async #waited(cpu: CpuShare, waiting: Waiting, ticket: Ticket, short: boolean, call: (leftMs: number) => Output): Promise<PluginOutput> {
+  async #waited(cpu: CpuShare, waiting: Waiting, ticket: Ticket, asked: Asked, call: (leftMs: number) => Output): Promise<PluginOutput> {
+    const beganMs = this.#clock();
     let begun = false;
     try {
       return await cpu.wait(waiting, (leftMs) => {
+        // The breaker may have opened meanwhile.
+        const present = this.#breaker?.isCurrent(ticket) === false ? this.#enter(waiting.function) : ticket;
         begun = true;
-        return this.#counted(ticket, short || isShort(leftMs, waiting.timeoutMs), () => call(leftMs));
+        return this.#counted(present, asked.short || isShort(leftMs, waiting.timeoutMs), () => call(leftMs));
       });
-    } finally {
-      if (!begun) this.#breaker?.ended(ticket, "MORTISE_ABORTED");
+    } catch (error) {
+      if (!begun) {
+        this.#breaker?.ended(ticket, "MORTISE_ABORTED");
+        this.#publish(asked, error, beganMs);
+      }
+      throw error;
     }
+  }
+
+  /** Publishes a call that the plugin never heard of. */
+  #publish({ function: fn, hook, context }: Asked, error: unknown, beganMs: number): void {
+    publishRefusal({ plugin: this.name, version: this.version, function: fn, hook, context }, error, beganMs, this.#clock());
   }
 
   #enter(fn: string): Ticket {
@@ -192,6 +225,7 @@ export class Version implements HookPlugin {
   #ended(ticket: Ticket, code?: ErrorCode): void {
     this.#charge();
     this.#breaker?.ended(ticket, code);
+    if (this.resting) this.plugin.freeIdle();
     this.#onCalled?.(this);
   }
 

@@ -27,11 +27,21 @@ export class BoundedMap<Value> {
   get(key: string): Value {
     const known = this.#values.get(key);
     if (known !== undefined) return known;
-    if (this.#values.size < this.#limit && this.#room.left > 0) {
+    if (!this.isFull && this.#room.left > 0) {
       this.#room.left--;
       return this.#add(key);
     }
     this.overflows++;
+    return this.others;
+  }
+
+  /** Whether as many keys are known as may be, {@link OTHERS} not counted. */
+  get isFull(): boolean {
+    return this.#values.size - (this.#values.has(OTHERS) ? 1 : 0) >= this.#limit;
+  }
+
+  /** The value of {@link OTHERS}. */
+  get others(): Value {
     return this.#values.get(OTHERS) ?? this.#add(OTHERS);
   }
 

@@ -110,6 +110,24 @@ export function moveVersion(to: VersionCounts, from: VersionCounts): void {
   for (const [hook, counts] of hooks) addHook(to.hooks.get(hook), counts);
 }
 
+/** Moves what one plugin counted to another one, where its versions are counted together as `version`. */
+export function movePlugin(to: PluginCounts, from: PluginCounts, version: string): void {
+  for (const [, counts] of from.versions.entries()) moveVersion(to.versions.get(version), counts);
+  for (const [name, counts] of from.services.entries()) addUse(to.services.get(name), counts);
+  for (const [name, counts] of from.hosts.entries()) addUse(to.hosts.get(name), counts);
+  addTally(to.logLines, from.logLines);
+  addTally(to.failures, from.failures);
+}
+
+function addUse(to: UseCounts, from: UseCounts): void {
+  to.uses += from.uses;
+  to.sentBytes += from.sentBytes;
+  to.receivedBytes += from.receivedBytes;
+  addTally(to.errors, from.errors);
+  addTally(to.statuses, from.statuses);
+  to.duration.add(from.duration);
+}
+
 function addHook(to: HookCounts, from: HookCounts): void {
   to.calls += from.calls;
   to.fuel += from.fuel;

@@ -78,6 +78,12 @@ export class LogBook {
     return largest as Book;
   }
 
+  /** Drops the lines of a plugin that is gone, so that another one has room. */
+  forget(plugin: string): void {
+    this.#bytes -= this.#books.peek(plugin)?.bytes ?? 0;
+    this.#books.delete(plugin);
+  }
+
   /** The last lines of a plugin, the oldest first. */
   lines(plugin: string, last: number = Number.POSITIVE_INFINITY): LogLine[] {
     const book = this.#books.peek(plugin);

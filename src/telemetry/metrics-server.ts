@@ -34,15 +34,15 @@ loopback.addSubnet("127.0.0.0", 8);
 loopback.addAddress("::1", "ipv6");
 
 /** Answers GET and HEAD with metrics, for a server of one's own; everything else with 405. */
-export function metricsHandler(source: { prometheus(): string }): RequestListener {
-  return ({ method }, response) => {
+export function metricsHandler(source: { prometheus(): string | Promise<string> }): RequestListener {
+  return async ({ method }, response) => {
     if (method !== "GET" && method !== "HEAD") {
       answer(response, 405, "only GET and HEAD\n", { allow: "GET, HEAD" });
       return;
     }
     let text: string;
     try {
-      text = source.prometheus();
+      text = await source.prometheus();
     } catch (error) {
       answer(response, 500, `${error instanceof Error ? error.message : String(error)}\n`);
       return;
@@ -57,7 +57,7 @@ export function metricsHandler(source: { prometheus(): string }): RequestListene
  *
  * @throws MortiseError MORTISE_INVALID_OPTION; Error of node:net where the address cannot be listened at
  */
-export async function serveMetrics(source: { prometheus(): string }, options: MetricsServerOptions = {}): Promise<MetricsServer> {
+export async function serveMetrics(source: { prometheus(): string | Promise<string> }, options: MetricsServerOptions = {}): Promise<MetricsServer> {
   const { port = 0, host = "127.0.0.1", path = "/metrics" } = options;
   for (const key of Object.keys(options)) if (!OPTIONS.includes(key)) throw invalidOption(key, "unknown", `one of ${OPTIONS.join(", ")}`);
   if (!(Number.isSafeInteger(port) && port >= 0 && port < 65_536)) throw invalidOption("port", String(port), "0 to 65535");

@@ -1,8 +1,8 @@
 // Counts events; nothing that a subscriber does may throw.
 
 import type { CallEvent, DecisionEvent, HttpEvent, LifecycleEvent, LogEvent, ServiceEvent } from "../api/channels.ts";
-import { BoundedMap } from "./bounded-map.ts";
-import { type HookCounts, type PluginCounts, type UseCounts, type VersionCounts, moveVersion, newPlugin, tally } from "./counts.ts";
+import { BoundedMap, OTHERS } from "./bounded-map.ts";
+import { type HookCounts, type PluginCounts, type UseCounts, type VersionCounts, movePlugin, moveVersion, newPlugin, tally } from "./counts.ts";
 
 /** How much is told apart; what passes a bound is counted together, as `(others)`. */
 export interface RecorderLimits {
@@ -54,10 +54,13 @@ export class Recorder {
     tally(this.plugins.get(plugin).failures, policy);
   }
 
-  lifecycle({ plugin, version, to }: LifecycleEvent): void {
+  /** @returns name of a plugin that is no longer told apart, if one had to make room */
+  lifecycle({ plugin, version, from, to }: LifecycleEvent): string | undefined {
+    const gone = from === undefined ? this.#makeRoom(plugin) : undefined;
     const known = this.#version(plugin, version);
-    known.state = to;
+    if (isNews(known.state, from, to)) known.state = to;
     tally(known.changes, to);
+    return gone;
   }
 
   service({ plugin, service, durationMs, error }: ServiceEvent): void {
@@ -89,6 +92,17 @@ export class Recorder {
     return added;
   }
 
+  /** Makes room for a plugin that comes, by one of which nothing is left: plugins that register others must not crowd it out. */
+  #makeRoom(plugin: string): string | undefined {
+    if (!this.plugins.isFull || this.plugins.peek(plugin) !== undefined) return undefined;
+    const gone = Array.from(this.plugins.entries()).find(([name, counts]) => name !== OTHERS && isGone(counts));
+    if (gone === undefined) return undefined;
+    const [name, counts] = gone;
+    this.plugins.delete(name);
+    movePlugin(this.plugins.others, counts, OLDER);
+    return name;
+  }
+
   /** Makes room: versions that are unloaded go first, then those that came first. */
   #mergeOldest(versions: PluginCounts["versions"], added: string): void {
     const others = Array.from(versions.entries()).filter(([name]) => name !== OLDER && name !== added);
@@ -99,6 +113,24 @@ export class Recorder {
     versions.delete(name);
     moveVersion(versions.get(OLDER), counts);
   }
+}
+
+/** True for a plugin that was loaded, and of which no version is left. */
+function isGone({ versions }: PluginCounts): boolean {
+  const states = Array.from(versions.entries(), ([name, { state }]) => (name === OLDER ? "unloaded" : state));
+  return states.length > 0 && states.every((state) => state === "unloaded" || state === "failed");
+}
+
+/** States of a version that serves, or may. */
+const LIVE: ReadonlySet<string> = new Set(["ready", "degraded", "open", "half-open"]);
+
+/**
+ * Whether a change concerns the present one of several versions of one name: one may be on its way out when the next one comes,
+ * and one that is there is not gone because another could not be loaded.
+ */
+function isNews(known: string, from: string | undefined, to: string): boolean {
+  if (to === "loading") return !LIVE.has(known);
+  return known === "" || from === known || (from === "loading" && to === "ready");
 }
 
 function use(counts: UseCounts, durationMs: number, error: string | undefined): void {

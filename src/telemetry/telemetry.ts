@@ -73,7 +73,10 @@ export function createTelemetry(options: TelemetryOptions = {}): Telemetry {
     [CHANNELS.call]: (event) => recorder.call(event),
     [CHANNELS.decision]: (event) => recorder.decision(event),
     [CHANNELS.failure]: (event) => recorder.failure(event),
-    [CHANNELS.lifecycle]: (event) => recorder.lifecycle(event),
+    [CHANNELS.lifecycle]: (event) => {
+      const gone = recorder.lifecycle(event);
+      if (gone !== undefined) book.forget(gone);
+    },
     [CHANNELS.service]: (event) => recorder.service(event),
     [CHANNELS.http]: (event) => recorder.http(event),
     [CHANNELS.log]: (event) => {

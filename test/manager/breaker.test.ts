@@ -80,6 +80,22 @@ describe("Breaker", () => {
     }
   });
 
+  it("does not count calls that never ran, or were ended from outside: neither among those that fail nor as probes", () => {
+    for (const code of ["MORTISE_ABORTED", "MORTISE_UNKNOWN_FUNCTION", "MORTISE_REENTRANT", "MORTISE_INSTANCE_CAP"] as const) {
+      const made = bench();
+      for (let failure = 0; failure < 4; failure++) {
+        made.call("MORTISE_TRAP");
+        for (let time = 0; time < 9 && made.machine.state !== "open"; time++) made.call(code);
+      }
+      assert.equal(made.machine.state, "open", `${code} made failures look rare`);
+      made.time = 100;
+      for (let time = 0; time < 5; time++) made.call(code);
+      assert.equal(made.machine.state, "half-open", `${code} was taken for a probe that went well`);
+      for (let time = 0; time < 2; time++) made.call();
+      assert.equal(made.machine.state, "ready");
+    }
+  });
+
   it("does not open for failures that lie further apart than the window", () => {
     const made = bench();
     for (let time = 0; time < 50; time++) {

@@ -9,6 +9,7 @@ import { Governor, type Holder } from "../../src/manager/governor.ts";
 import type { InstanceGovernor, PoolHoldings } from "../../src/host/pool.ts";
 import type { LoadOptions } from "../../src/manager/host-plugins.ts";
 import { guest } from "../hooks/guests.ts";
+import { createTelemetry } from "../../src/telemetry/telemetry.ts";
 import { assembleText } from "../wasm/assemble.ts";
 import { type TestHost, answer, answering, gate, open } from "./hosts.ts";
 
@@ -336,6 +337,39 @@ describe("limits.cpuShare", () => {
     }
     assert.deepEqual([made.plugin.stats().errors, made.host.plugins.list()[0]?.state], [{ MORTISE_TIMEOUT: 1 }, "ready"]);
     await made.host.close();
+  });
+
+  it("does not make calls that wait for it once the breaker has opened; they are published as refused", async () => {
+    const clock = { now: 0 };
+    await using host = await open({ limits: { cpuShare: 0.1 }, clock: () => clock.now });
+    using telemetry = createTelemetry();
+    const bytes = await assembleText("busy", `(module (import "${USER}" "busy" (func $busy)) (func (export "check") (call $busy) unreachable))`);
+    const options = {
+      hostFunctions: { [USER]: { busy: () => void (clock.now += 150) } },
+      limits: { timeoutMs: 100_000, sliceMs: Number.POSITIVE_INFINITY },
+    };
+    const breaker = { failures: 2, openMs: 1_000_000, windowMs: 1_000_000 };
+    const busy = await host.plugins.load(bytes, { name: "a", ...options, breaker });
+    await assert.rejects(host.hooks.check(1));
+    mock.timers.enable({ apis: ["setTimeout"] });
+    let codes: unknown[];
+    try {
+      const runs = Array.from({ length: 4 }, () => host.hooks.check(1).catch((error: { cause: { code: string } }) => error.cause.code));
+      for (let turn = 0; turn < 60; turn++) {
+        await new Promise(setImmediate);
+        clock.now += 100;
+        mock.timers.tick(100);
+      }
+      codes = await Promise.all(runs);
+    } finally {
+      mock.timers.reset();
+    }
+    const refused = "MORTISE_PLUGIN_SUSPENDED";
+    // The second one has begun already when the first one traps: it waits for an instance.
+    assert.deepEqual([codes, busy.stats().calls], [["MORTISE_TRAP", "MORTISE_TRAP", refused, refused], 3]);
+    const [counted] = telemetry.snapshot().plugins[0]?.versions[0]?.hooks ?? [];
+    assert.deepEqual([counted?.calls, { ...counted?.errors }], [5, { MORTISE_TRAP: 3, [refused]: 2 }]);
+    assert.ok((counted?.queueMs.max ?? 0) >= 300, "they have waited");
   });
 
   it("does not open the breaker for calls that wait for it in vain", async () => {

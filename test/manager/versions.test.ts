@@ -1,8 +1,10 @@
 // host.plugins: several versions of one plugin, and which of them serves.
 
 import assert from "node:assert/strict";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, it, mock } from "node:test";
 
+import { CHANNELS, type LifecycleEvent } from "../../src/api/channels.ts";
 import { MortiseError } from "../../src/api/errors.ts";
 import { Roster } from "../../src/hooks/roster.ts";
 import { resolveHostLimits } from "../../src/manager/host-limits.ts";
@@ -12,6 +14,7 @@ import { StateMachine } from "../../src/manager/state.ts";
 import { instanceCount } from "../../src/host/instance-cap.ts";
 import { leb, nameBytes } from "../../src/wasm/code-builder.ts";
 import { SPIN, TRAP, action, guest } from "../hooks/guests.ts";
+import { loadCaller, message } from "../plugin-calls/plugins.ts";
 import { assembleText } from "../wasm/assemble.ts";
 import { FakePlugin } from "./fake-plugin.ts";
 import { Lifecycles, type TestHost, answer, answering, gate, open } from "./hosts.ts";
@@ -203,6 +206,62 @@ describe("host.plugins.reload", () => {
       ],
     );
   });
+
+  it("keeps no instance of the version before that a call of another plugin has left, either", async () => {
+    await using host = await open();
+    const { hostFunctions, reached, open: go } = gate();
+    await host.plugins.load(await guest({ check: { pauses: answer("old") } }), { name: "a", hostFunctions });
+    const caller = await loadCaller(host, "caller", ["a:check"]);
+    const call = caller.call("call", message("a", "check"));
+    await reached;
+    await host.plugins.reload("a", await answering("new"), { hostFunctions: {} });
+    go();
+    await call;
+    const instances = (): number[] => host.plugins.describe("a").versions.map((version) => version.instances);
+    assert.deepEqual(instances(), [0, 1]);
+    const serveAgain = async (how: () => unknown): Promise<number[]> => {
+      how();
+      await host.hooks.check(1);
+      await new Promise(setImmediate);
+      return instances();
+    };
+    assert.deepEqual(await serveAgain(() => host.plugins.switchTo("a", "1")), [1, 0], "it keeps the instance with which it serves again");
+    assert.deepEqual(await serveAgain(() => host.plugins.switchTo("a", "2")), [0, 1]);
+    assert.deepEqual(await serveAgain(() => host.plugins.rollback("a")), [1]);
+  });
+
+  it("puts nothing into the hooks if whoever is told that it is ready unloads the plugin", async () => {
+    await using host = await open();
+    await host.plugins.load(await answering("old"), { name: "a" });
+    using published = new Lifecycles();
+    let gone: Promise<void> | undefined;
+    const unload = (event: unknown): void => {
+      const { to, version } = event as LifecycleEvent;
+      if (to === "ready" && version === "2") gone = host.plugins.unload("a");
+    };
+    subscribe(CHANNELS.lifecycle, unload);
+    try {
+      await assert.rejects(host.plugins.reload("a", await answering("new")), { code: "MORTISE_UNKNOWN_PLUGIN" });
+    } finally {
+      unsubscribe(CHANNELS.lifecycle, unload);
+    }
+    await gone;
+    assert.deepEqual([host.plugins.list(), host.hooks.check.plugins], [[], []]);
+    assert.deepEqual(
+      published.changes.filter((change) => change.startsWith("2")),
+      ["2:loading→ready", "2:ready→draining", "2:draining→unloaded"],
+    );
+  });
+
+  it("costs nothing for each switch that a run outlasts", async () => {
+    await using host = await open();
+    await host.plugins.load(await guest({ pre_wrap: "", post_wrap: "" }), { name: "a" });
+    await host.plugins.stage("a", await guest({ pre_wrap: "", post_wrap: "" }));
+    const held = await host.hooks.wrap.open(1);
+    for (let time = 0; time < 15_000; time++) host.plugins.split("a", { 1: 50 + (time % 2), 2: 50 - (time % 2) });
+    held[Symbol.dispose]();
+    await host.plugins.unload("a");
+  });
 });
 
 describe("StateChange.reason", () => {
@@ -286,11 +345,25 @@ describe("host.plugins.stage, split and switchTo", () => {
     assert.deepEqual(new Set(answers), new Set(["one", undefined]));
   });
 
+  it("serves a request with the same version, however the same shares are written down", async () => {
+    const served = async (shares: Readonly<Record<string, number>>): Promise<unknown[]> => {
+      await using host = await open();
+      await host.plugins.load(await answering("a"), { name: "p", version: "a" });
+      await host.plugins.stage("p", await answering("b"), { version: "b" });
+      host.plugins.split("p", shares);
+      return Promise.all(Array.from({ length: 50 }, (_, index) => host.hooks.check(1, { request: host.request({ id: String(index) }) })));
+    };
+    const answers = await served({ a: 60, b: 40 });
+    assert.deepEqual(new Set(answers), new Set(["a", "b"]));
+    assert.deepEqual(await served({ b: 40, a: 60 }), answers);
+  });
+
   it("refuses shares that make no sense", async () => {
     await using host = await open();
     await host.plugins.load(await answering("one"), { name: "a", version: "first" });
     for (const [shares, code] of [
       [{}, "MORTISE_INVALID_OPTION"],
+      [null as never, "MORTISE_INVALID_OPTION"],
       [{ first: 99 }, "MORTISE_INVALID_OPTION"],
       [{ first: -1 }, "MORTISE_INVALID_OPTION"],
       [{ first: Number.NaN }, "MORTISE_INVALID_OPTION"],
@@ -362,6 +435,15 @@ describe("host.plugins.unload", () => {
       mock.timers.reset();
     }
     assert.match(published.events.at(-1)?.reason ?? "", /what still ran after 500 ms was ended/);
+  });
+
+  it("refuses a drainMs that is none, and leaves the plugin as it is", async () => {
+    await using host = await open();
+    await host.plugins.load(await answering(1), { name: "a" });
+    for (const drainMs of [Number.NaN, -1, "30s" as never])
+      await assert.rejects(host.plugins.unload("a", { drainMs }), { code: "MORTISE_INVALID_OPTION" }, String(drainMs));
+    assert.equal(await host.hooks.check(1), 1);
+    await host.plugins.unload("a", { drainMs: Number.POSITIVE_INFINITY });
   });
 
   it("unloads one version that does not serve", async () => {

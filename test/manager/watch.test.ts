@@ -290,6 +290,37 @@ describe("host.plugins.watch", () => {
     assert.equal(host.plugins.describe("a").watched, false);
   });
 
+  it("does not load again what somebody has loaded already: the version before stays for a rollback", async () => {
+    await using host = await open();
+    const path = newFile();
+    writeFileSync(path, await answering("one"));
+    mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
+    try {
+      await host.plugins.load(path, { name: "a", watch: true });
+      const pass = async (): Promise<void> => {
+        mock.timers.tick(2000);
+        await settled(path);
+      };
+      await pass();
+      writeFileSync(path, await answering("two"));
+      await host.plugins.reload("a");
+      for (let time = 0; time < 3; time++) await pass();
+      host.plugins.rollback("a");
+      assert.deepEqual([host.plugins.describe("a").version, await host.hooks.check(1)], ["1", "one"]);
+    } finally {
+      mock.timers.reset();
+    }
+  });
+
+  it("watches a plugin that took the place of another one, if that is asked for", async () => {
+    await using host = await open();
+    const path = newFile();
+    writeFileSync(path, await answering("one"));
+    await host.plugins.load(await answering("none"), { name: "a" });
+    await host.plugins.load(path, { name: "a", replace: true, watch: true });
+    assert.deepEqual([host.plugins.describe("a").watched, host.plugins.describe("a").file], [true, path]);
+  });
+
   it("does not bring back at once what was rolled back", async () => {
     await using host = await open();
     using published = new Lifecycles();

@@ -56,7 +56,7 @@ describe("plugin_call", () => {
     assert.deepEqual([code, details["kind"]], ["MORTISE_PLUGIN_CALL_REFUSED", "unknown"]);
     assert.equal(
       text,
-      'Stopped function "call" of plugin "caller": it cannot call function "f" of plugin "gone": the host has no plugin of that name',
+      'Stopped function "call" of plugin "caller": it cannot call function "f" of plugin "gone": the host has no plugin of that name, or it is disabled',
     );
   });
 

@@ -90,6 +90,13 @@ describe("createAudit", () => {
     );
   });
 
+  it("finds a decision by a name that was cut", async () => {
+    await using audit = await createAudit();
+    const request = "r".repeat(300);
+    decisions.publish(decisionEvent({ request }));
+    assert.equal(audit.entries({ request }).length, 1);
+  });
+
   it("keeps no more once it is closed", async () => {
     const audit = await createAudit();
     await audit.close();
@@ -521,6 +528,49 @@ describe("A sink that cannot write", () => {
     await audit.close();
     const { entries, verdict } = await entriesOf(path);
     assert.deepEqual([verdict.ok, requestsOf(entries)], [true, ["r-1", "r-2"]]);
+  });
+
+  it("leaves no part of a write that failed in a file that is rotated next", async (t) => {
+    const path = newPath();
+    const audit = await createAudit({ sink: { file: path, maxBytes: 800 }, onError: () => {} });
+    decisions.publish(decisionEvent({ request: "r-1" }));
+    await audit.flush();
+    const file = await open(path);
+    const prototype = Object.getPrototypeOf(file) as FileHandle;
+    await file.close();
+    const write: unknown = Reflect.get(prototype, "write");
+    const half = t.mock.method(prototype, "write", async function (this: FileHandle, bytes: Uint8Array, offset: number) {
+      await Reflect.apply(write as () => Promise<unknown>, this, [bytes, offset, 20]);
+      throw new Error("no space left on device");
+    });
+    decisions.publish(decisionEvent({ request: "r-2" }));
+    await assert.rejects(audit.flush(), { code: "MORTISE_AUDIT_FAILED" });
+    half.mock.restore();
+    decisions.publish(decisionEvent({ request: "r-3" }));
+    await audit.close();
+    const { entries, verdict } = await entriesOf(path);
+    assert.deepEqual([verdict.ok, requestsOf(entries)], [true, ["r-1", "r-2", "r-3"]]);
+    assert.ok(statSync(`${path}.1`).size > 0, "it was rotated");
+  });
+
+  it("begins a new file where the present one was moved or deleted, in one chain", async () => {
+    for (const [what, kept] of [
+      ["moved", 2],
+      ["deleted", 1],
+    ] as const)
+      for (const maxBytes of [1_000_000, 400]) {
+        const path = newPath();
+        await using audit = await createAudit({ sink: { file: path, maxBytes } });
+        decisions.publish(decisionEvent({ request: "r-1" }));
+        await audit.flush();
+        if (what === "moved") renameSync(path, `${path}.1`);
+        else rmSync(path);
+        decisions.publish(decisionEvent({ request: "r-2" }));
+        await audit.flush();
+        const { entries, verdict } = await entriesOf(path);
+        assert.deepEqual([verdict.ok, verdict.head.seq, requestsOf(entries)], [true, 2, requests(3 - kept, 2)], `${what}, ${maxBytes}`);
+        assert.equal(statSync(path).mode & 0o777, 0o600);
+      }
   });
 
   it("keeps what another process wrote into the file, for whoever checks it", async () => {

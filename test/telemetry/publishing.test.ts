@@ -80,6 +80,22 @@ describe("mortise:call", () => {
     assert.ok((events[2]?.fuel ?? 0) >= 100_000);
   });
 
+  it("has calls that an open breaker refuses", async () => {
+    await using host = await createHost({ hooks: { check: hook.first() } });
+    await host.plugins.load(await guest({ check: "trap!" }), { name: "a", breaker: { failures: 1 } });
+    const request = host.request({ id: "r" });
+    const events = await published<CallEvent>(CHANNELS.call, async () => {
+      for (let time = 0; time < 2; time++) await assert.rejects(host.hooks.check(1, { request }));
+    });
+    assert.deepEqual(
+      events.map(({ plugin, version, hook: name, request: id, fuel, error }) => [plugin, version, name, id, fuel > 0, error]),
+      [
+        ["a", "1", "check", "r", true, "MORTISE_TRAP"],
+        ["a", "1", "check", "r", false, "MORTISE_PLUGIN_SUSPENDED"],
+      ],
+    );
+  });
+
   it("has the time that a call waited for an instance", async () => {
     const paused = Promise.withResolvers<void>();
     let now = 0;

@@ -5,7 +5,7 @@ import { afterEach, describe, it } from "node:test";
 import * as fc from "fast-check";
 
 import { calls, decisions, httpRequests, lifecycles, logLines, services } from "../../src/api/channels.ts";
-import type { CallEvent, DecisionEvent } from "../../src/api/channels.ts";
+import type { CallEvent, DecisionEvent, VersionState } from "../../src/api/channels.ts";
 import { type Telemetry, type TelemetryOptions, createTelemetry } from "../../src/telemetry/telemetry.ts";
 import type { HookSnapshot, PluginSnapshot } from "../../src/telemetry/snapshot.ts";
 import { callEvent, decisionEvent, lifecycleEvent } from "./events.ts";
@@ -139,6 +139,78 @@ describe("createTelemetry", () => {
     assert.deepEqual({ ...plugin.logLines }, { warn: 1 });
     assert.deepEqual(counted.logs("p"), [{ time: 1000, level: "warn", message: "low" }]);
     assert.deepEqual([plugin.versions[0]?.state, { ...plugin.versions[0]?.changes }], ["ready", { loading: 1, ready: 1 }]);
+  });
+
+  it("has the state of the version that is there, whatever becomes of others of its name", () => {
+    type Change = readonly [from: VersionState | undefined, to: VersionState];
+    const comes: readonly Change[] = [
+      [undefined, "loading"],
+      ["loading", "ready"],
+    ];
+    const goes: readonly Change[] = [
+      ["ready", "draining"],
+      ["draining", "unloaded"],
+    ];
+    const fails: readonly Change[] = [
+      [undefined, "loading"],
+      ["loading", "failed"],
+    ];
+    const cases: readonly (readonly [what: string, changes: readonly (Change | undefined)[], state: VersionState])[] = [
+      ["it came", comes, "ready"],
+      ["it went", [...comes, ...goes], "unloaded"],
+      ["it came while the one before was on its way out", [...comes, goes[0], ...comes, goes[1]], "ready"],
+      ["it was loaded while the one before went", [...comes, comes[0], ...goes, comes[1]], "ready"],
+      ["another one was refused since it is there", [...comes, ...fails], "ready"],
+      ["another one was refused, and then it failed too often", [...comes, ...fails, ["ready", "open"]], "open"],
+      ["it could not be loaded", fails, "failed"],
+      ["it was there before anybody counted", [["ready", "degraded"]], "degraded"],
+    ];
+    for (const [what, changes, state] of cases) {
+      const counted = telemetry();
+      for (const change of changes) if (change !== undefined) lifecycles.publish(lifecycleEvent({ from: change[0], to: change[1] }));
+      assert.equal(counted.snapshot().plugins[0]?.versions[0]?.state, state, what);
+    }
+  });
+
+  it("tells a plugin apart that comes, rather than one of which nothing is left, and keeps the sums", () => {
+    const counted = telemetry({ maxPlugins: 3 });
+    const come = (plugin: string): void => {
+      lifecycles.publish(lifecycleEvent({ plugin, to: "loading" }));
+      lifecycles.publish(lifecycleEvent({ plugin, from: "loading", to: "ready" }));
+      calls.publish(callEvent({ plugin, error: "MORTISE_TRAP" }));
+      services.publish({ plugin, service: "kv_get", durationMs: 2 });
+      logLines.publish({ plugin, level: "warn", message: "low" });
+    };
+    const go = (plugin: string): void => {
+      lifecycles.publish(lifecycleEvent({ plugin, from: "ready", to: "draining" }));
+      lifecycles.publish(lifecycleEvent({ plugin, from: "draining", to: "unloaded" }));
+    };
+    come("stays");
+    for (const name of ["owner/1", "owner/2", "owner/3", "owner/4"]) {
+      come(name);
+      go(name);
+    }
+    for (const name of ["late", "later", "latest"]) come(name);
+    assert.deepEqual(
+      ["stays", "owner/1", "late", "later"].map((name) => counted.logs(name).length),
+      [1, 0, 1, 1],
+    );
+    const { plugins } = counted.snapshot();
+    const sums = plugins.map(({ plugin, versions, services: uses, logLines: lines }) => [
+      plugin,
+      versions.flatMap(({ hooks }) => hooks).reduce((sum, hook) => sum + hook.calls, 0),
+      uses.map(({ uses: count }) => count),
+      lines["warn"],
+    ]);
+    assert.deepEqual(
+      new Map(sums.map(([plugin, ...rest]) => [plugin, rest])),
+      new Map([
+        ["stays", [1, [1], 1]],
+        ["late", [1, [1], 1]],
+        ["later", [1, [1], 1]],
+        ["(others)", [5, [5], 5]],
+      ]),
+    );
   });
 
   it("counts plugins, hooks and hosts that it has no room for together", () => {

@@ -52,7 +52,8 @@ function byName(find: FindPlugin, isGranted: CallGrants, bounds: CallBounds): Se
       const bytes = checks.bytes(call, "input", input, Number.POSITIVE_INFINITY);
       if (!isGranted(name, called)) throw denied(call, name, called);
       const callee = find(name, call.context);
-      if (callee === undefined) throw callRefused(call, { plugin: name, function: called }, "unknown", "the host has no plugin of that name");
+      if (callee === undefined)
+        throw callRefused(call, { plugin: name, function: called }, "unknown", "the host has no plugin of that name, or it is disabled");
       return callPlugin(call, callee, called, bytes, bounds);
     }),
   };

@@ -3,7 +3,7 @@
 import { CHANNELS } from "../../api/channels.ts";
 import { invalidOption } from "../../api/limits.ts";
 import { subscribeAll } from "../subscriptions.ts";
-import { type AuditDecision, recordOf } from "./entry.ts";
+import { type AuditDecision, bounded, recordOf } from "./entry.ts";
 import { FileStorage } from "./file-storage.ts";
 import { AuditSink, type AuditStorage, type SinkOptions, type SinkStats } from "./sink.ts";
 import { SqliteStorage } from "./sqlite-storage.ts";
@@ -149,9 +149,8 @@ class Ring {
   entries({ request, plugin, last = Number.POSITIVE_INFINITY }: AuditFilter = {}): AuditDecision[] {
     const next = this.#size === 0 ? 0 : this.count % this.#size;
     const inOrder = this.count <= this.#size ? this.#records : [...this.#records.slice(next), ...this.#records.slice(0, next)];
-    const fitting = inOrder.filter(
-      (record) => (request === undefined || record.request === request) && (plugin === undefined || record.plugin === plugin),
-    );
+    const isAsked = (name: string | undefined, kept: string): boolean => name === undefined || bounded(name) === kept;
+    const fitting = inOrder.filter((record) => isAsked(request, record.request) && isAsked(plugin, record.plugin));
     return last >= fitting.length ? fitting : fitting.slice(fitting.length - Math.max(last, 0));
   }
 }

@@ -80,7 +80,7 @@ export function recordOf(event: DecisionEvent, time: string): AuditDecision {
 }
 
 /** Names come from operators and clients: none may fill the log. */
-const bounded = (text: string): string => (text.length <= MAX_NAME_CHARS ? text : `${text.slice(0, MAX_NAME_CHARS)}…`);
+export const bounded = (text: string): string => (text.length <= MAX_NAME_CHARS ? text : `${text.slice(0, MAX_NAME_CHARS)}…`);
 
 /**
  * One line of JSON: the record with its place, and at the end its hash, which is taken over all of the line before it.

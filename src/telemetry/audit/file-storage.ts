@@ -74,16 +74,32 @@ export class FileStorage implements AuditStorage {
   async write(lines: readonly ChainedLine[]): Promise<void> {
     const text = Buffer.from(`${lines.map((line) => line.text).join("\n")}\n`);
     const { path, maxBytes } = this.#options;
+    await this.#makeGood();
     if (this.#bytes > 0 && this.#bytes + text.length > maxBytes) await this.#rotate();
     const file = (this.#file ??= await openAppending(path));
-    if (this.#torn) await file.truncate(this.#bytes);
     // What others have written meanwhile stays, for whoever checks the chain.
-    else this.#bytes = (await file.stat()).size;
+    this.#bytes = (await file.stat()).size;
     this.#torn = true;
     for (let written = 0; written < text.length;) written += (await file.write(text, written)).bytesWritten;
     this.#torn = false;
     this.#bytes += text.length;
     await this.#syncInTime();
+  }
+
+  /** Removes what a failed write has left; a file that was moved or deleted meanwhile is left to whoever did that. */
+  async #makeGood(): Promise<void> {
+    const file = this.#file;
+    const named = await stat(this.#options.path, { bigint: true }).catch(() => undefined);
+    if (file === undefined) {
+      this.#bytes = Number(named?.size ?? 0);
+      return;
+    }
+    if (this.#torn) await file.truncate(this.#bytes);
+    this.#torn = false;
+    const held = await file.stat({ bigint: true });
+    if (named?.dev === held.dev && named.ino === held.ino) return;
+    await this.close();
+    this.#bytes = 0;
   }
 
   async #rotate(): Promise<void> {
