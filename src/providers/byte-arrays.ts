@@ -61,6 +61,12 @@ export class JsonBytes {
     return this;
   }
 
+  /** Begins anew in the same memory: what was taken before is written over. */
+  restart(): this {
+    this.#length = 0;
+    return this;
+  }
+
   /** What was built. */
   take(): Uint8Array<ArrayBuffer> {
     return this.#bytes.subarray(0, this.#length);

@@ -1,7 +1,7 @@
 // Reads answers of providers: whole ones, pieces of streams, embeddings, lists of models.
 
-import { type ChatResponse, FINISH_REASONS, type FinishReason, type StreamChunk, type ToolCall, type Usage } from "./types.ts";
-import type { ShapeReader } from "./shapes.ts";
+import { type ChatResponse, type Embeddings, FINISH_REASONS, type FinishReason, type StreamChunk, type ToolCall, type Usage } from "./types.ts";
+import { type ShapeReader, isRecord } from "./shapes.ts";
 
 /** @throws MortiseError MORTISE_PROVIDER_OUTPUT */
 export function readChatResponse(value: unknown, shape: ShapeReader): ChatResponse {
@@ -11,9 +11,14 @@ export function readChatResponse(value: unknown, shape: ShapeReader): ChatRespon
     text: shape.orNull(answer["text"], "text", text),
     tool_calls: shape.orNull(answer["tool_calls"], "tool_calls", (calls, where) => shape.list(calls, where).map((call) => readToolCall(call, shape))),
     thinking: shape.orNull(answer["thinking"], "thinking", text),
+    ...signatureOf(answer["thinking_signature"], shape),
     usage: shape.orNull(answer["usage"], "usage", (usage) => readUsage(usage, shape)),
     finish_reason: shape.orNull(answer["finish_reason"], "finish_reason", (reason) => readFinishReason(reason, shape)),
   };
+}
+
+function signatureOf(value: unknown, shape: ShapeReader): Pick<ChatResponse, "thinking_signature"> {
+  return value === undefined || value === null || value === "" ? {} : { thinking_signature: shape.text(value, "thinking_signature") };
 }
 
 function readToolCall(value: unknown, shape: ShapeReader): ToolCall {
@@ -92,8 +97,13 @@ export function readTexts(value: unknown, shape: ShapeReader): string[] {
   return shape.list(value, "the list of models").map((name) => shape.text(name, "a model"));
 }
 
-/** @throws MortiseError MORTISE_PROVIDER_OUTPUT */
-export function readEmbeddings(value: unknown, shape: ShapeReader): number[][] {
+/** A list of vectors, or `{embeddings, usage}` with one. @throws MortiseError MORTISE_PROVIDER_OUTPUT */
+export function readEmbeddings(value: unknown, shape: ShapeReader): Embeddings {
+  if (!isRecord(value)) return { embeddings: readVectors(value, shape), usage: null };
+  return { embeddings: readVectors(value["embeddings"], shape), usage: shape.orNull(value["usage"], "usage", (usage) => readUsage(usage, shape)) };
+}
+
+function readVectors(value: unknown, shape: ShapeReader): number[][] {
   return shape.list(value, "the embeddings").map((row) => {
     const numbers = shape.list(row, "an embedding");
     if (!numbers.every((one) => typeof one === "number")) throw shape.fault("an embedding", "a list of numbers");

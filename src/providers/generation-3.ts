@@ -2,17 +2,16 @@
 
 import type { HttpRequest, HttpResponse, StreamingHttpService } from "../api/http.ts";
 import { buildRequest } from "./build-request.ts";
+import { classify } from "./classify.ts";
 import { readChatResponse, readEmbeddings, readTexts } from "./chat-shapes.ts";
 import type { Dialect } from "./dialect.ts";
 import { isSuccess, parseRequest, responseBox } from "./http-wire.ts";
 import type { Operation } from "./operation.ts";
-import { readPayload } from "./payload.ts";
 import { providerError, translated } from "./provider-errors.ts";
 import type { ProviderGuest } from "./provider-guest.ts";
 import { toJson, writeChatRequest } from "./request-json.ts";
-import { isRecord } from "./shapes.ts";
 import { type SpeechParts, speak, transcribe } from "./speech.ts";
-import { chatStatusError, statusError } from "./status-errors.ts";
+import { statusError } from "./status-errors.ts";
 import { type StreamParts, streamChat } from "./stream-3.ts";
 import type { ChatRequest, ChatResponse } from "./types.ts";
 
@@ -28,7 +27,8 @@ export function generation3(parts: Parts3): Dialect {
   const speech = async (): Promise<SpeechParts> => ({ guest: await parts.aside() });
   return {
     chat: (operation, request) => chat(parts, operation, request),
-    chatStream: (operation, request) => streamChat({ ...parts, classify: (op, response) => classify(parts, op, response) }, operation, request),
+    chatStream: (operation, request) =>
+      streamChat({ ...parts, classify: (op, response) => classify(parts, op, response, "chat_request") }, operation, request),
     listModels: async (operation) => {
       const shape = guest.shape("parse_list_models_response");
       const input = `{"cfg":${operation.cfg}}`;
@@ -66,7 +66,7 @@ async function chat(parts: Parts3, operation: Operation, request: ChatRequest): 
   const { guest, http } = parts;
   const built = await buildRequest(guest, operation, "chat_request", writeChatRequest(operation.cfg, request));
   const response = await send(http, guest, operation, "chat_request", built);
-  if (!isSuccess(response.status)) throw await classify(parts, operation, response);
+  if (!isSuccess(response.status)) throw await classify(parts, operation, response, "chat_request");
   const answer = await guest.json("parse_chat_response", parseRequest(operation.cfg, response), operation);
   return readChatResponse(answer, guest.shape("parse_chat_response"));
 }
@@ -77,19 +77,4 @@ async function send(http: StreamingHttpService, guest: ProviderGuest, operation:
   } catch (error) {
     throw translated({ plugin: guest.name, function: fn }, error);
   }
-}
-
-/** What a response without success means: what the plugin says, or else what its status says. */
-async function classify({ guest, now }: Parts3, operation: Operation, response: HttpResponse): Promise<Error> {
-  const giver = { plugin: guest.name, function: "classify_chat_error" };
-  if (guest.has("classify_chat_error")) {
-    try {
-      const said = await guest.json("classify_chat_error", parseRequest(operation.cfg, response), operation);
-      const payload = isRecord(said) ? readPayload(said["payload"]) : undefined;
-      if (payload !== undefined) return providerError(giver, payload);
-    } catch {
-      // The response is an error either way, and its status is known.
-    }
-  }
-  return providerError({ ...giver, function: "chat_request" }, chatStatusError(response, now()));
 }

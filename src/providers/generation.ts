@@ -18,6 +18,7 @@ const OPTIONAL: Readonly<Record<Generation, readonly string[]>> = {
     "list_models_static",
     "classify_chat_error",
     ...PARSER,
+    "passthrough_request",
     "embed_request",
     "parse_embed_response",
     "complete_request",

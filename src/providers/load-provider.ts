@@ -2,22 +2,25 @@
 
 import { LOG_LEVELS } from "../abi/guest.ts";
 import { MortiseError, isMortiseError, printable } from "../api/errors.ts";
-import type { StreamingHttpService } from "../api/http.ts";
 import { resolveLimits } from "../api/limits.ts";
 import type { PluginOptions } from "../host/options.ts";
 import { assemblePlugin } from "../loader/load-plugin.ts";
 import type { ManifestSource, ResolvedManifest } from "../manifest/manifest.ts";
 import { readManifest } from "../manifest/read-manifest.ts";
 import { createFetchService } from "../services/http/fetch-service.ts";
+import type { GuardedHttp } from "../services/http/guarded-http.ts";
 import { createHttpService } from "../services/http/http-service.ts";
 import { readModule } from "../wasm/module-reader.ts";
 import { pruneConfig } from "./config-pruning.ts";
+import { classify } from "./classify.ts";
 import { generation2 } from "./generation-2.ts";
 import { generation3 } from "./generation-3.ts";
 import { PARSER, type ProviderExports, readGeneration } from "./generation.ts";
 import { askedHosts, grantedHosts } from "./granted-hosts.ts";
 import { providerFunctions } from "./host-functions.ts";
 import { type ProviderOptions, type ResolvedProviderOptions, resolveProviderOptions } from "./options.ts";
+import { PASS_FUNCTION, PassHeads } from "./pass-heads.ts";
+import { readPassSupport } from "./pass-support.ts";
 import { isNotImplemented } from "./provider-errors.ts";
 import { ProviderGuest } from "./provider-guest.ts";
 import { Provider } from "./provider.ts";
@@ -49,7 +52,7 @@ export async function loadProvider(source: ManifestSource, options: ProviderOpti
   const http = createHttp(hosts, own);
   const guests = new Guests(manifest, { ...plugin, name, limits: options.limits ?? {} }, exports, own, http, limits.logBytes, limits.timeoutMs);
   try {
-    return await introduce({ name, manifest, exports, own, hosts, http, guests, plugin });
+    return await introduce({ name, manifest, exports, own, hosts, http, guests, plugin, limitMs: limits.timeoutMs });
   } catch (error) {
     await guests.close();
     http.close();
@@ -68,7 +71,7 @@ function exportedFunctions({ modules }: ResolvedManifest, plugin: string): Reado
   }
 }
 
-function createHttp(hosts: readonly string[], { http }: ResolvedProviderOptions): StreamingHttpService {
+function createHttp(hosts: readonly string[], { http }: ResolvedProviderOptions): GuardedHttp {
   const { fetch, ca, ...rest } = http;
   return fetch === undefined
     ? createHttpService({ ...rest, hosts, ...(ca === undefined ? {} : { ca }) })
@@ -91,7 +94,7 @@ class Guests {
     plugin: PluginOptions,
     { generation }: ProviderExports,
     { maxInstances }: ResolvedProviderOptions,
-    http: StreamingHttpService,
+    http: GuardedHttp,
     logBytes: number,
     limitMs: number,
   ) {
@@ -162,13 +165,15 @@ interface Introduction {
   readonly exports: ProviderExports;
   readonly own: ResolvedProviderOptions;
   readonly hosts: readonly string[];
-  readonly http: StreamingHttpService;
+  readonly http: GuardedHttp;
   readonly guests: Guests;
   readonly plugin: PluginOptions;
+  /** Milliseconds of one call. */
+  readonly limitMs: number;
 }
 
 /** Asks the plugin what it is, and configures it. */
-async function introduce({ name, exports, own, hosts, http, guests, plugin }: Introduction): Promise<Provider> {
+async function introduce({ name, exports, own, hosts, http, guests, plugin, limitMs }: Introduction): Promise<Provider> {
   const guest = await guests.main();
   const reportedName = printable((await guest.call("name", NO_INPUT)).text());
   const ownUrl = await optionalText(guest, "base_url");
@@ -188,7 +193,9 @@ async function introduce({ name, exports, own, hosts, http, guests, plugin }: In
     await other.call("from_config", cfg);
   };
   const rehearsals = exports.generation === 3 ? new Rehearsals(own.feeding, () => guests.stage(setUp)) : undefined;
+  const streamLimits = { maxBytes: own.maxStreamBytes, option: "http.maxStreamBytes" };
   const parts = { guest, http, maxLineBytes: own.maxLineBytes, now: Date.now, aside: () => guests.aside(setUp, own.maxInstances) };
+  const withKey = typeof own.apiKey === "string" ? toJson("config", { ...config, api_key: own.apiKey }) : cfg;
   const stated = own.config["base_url"];
   const baseUrl = typeof stated === "string" ? stated : ownUrl;
   return new Provider({
@@ -201,6 +208,7 @@ async function introduce({ name, exports, own, hosts, http, guests, plugin }: In
       configSchema,
       exports: { found: exports.found, missing: exports.missing },
       hosts: { granted: hosts, notGranted: askedHosts(hosts, own.config["allowed_hosts"], baseUrl) },
+      passThrough: await readPassSupport(guest, withKey, limitMs),
     },
     streaming: await readStreaming(guest, exports, cfg),
     options: own,
@@ -208,6 +216,13 @@ async function introduce({ name, exports, own, hosts, http, guests, plugin }: In
     droppedKeys: dropped.filter((key) => !HOST_KEYS.has(key)),
     dialect: rehearsals === undefined ? generation2(guest) : generation3({ ...parts, rehearsals }),
     rehearsals,
+    pass: {
+      heads: new PassHeads(guest, http),
+      parts: { plugin: name, http, stream: streamLimits },
+      limitMs,
+      classify: (operation, response) => classify(parts, operation, response, PASS_FUNCTION),
+    },
+    endRequests: (error) => http.closeWith(() => error),
     release: async () => {
       await guests.close();
       http.close();

@@ -31,7 +31,9 @@ export class Operation {
   readonly isOverridden: boolean;
   readonly statedMs: number;
   readonly #plugin: string;
-  readonly #controller = new AbortController();
+  /** Made when somebody asks for the signal. */
+  #controller: AbortController | undefined;
+  #reason: MortiseError | undefined;
   readonly #endsAt: number;
   readonly #release: () => void;
 
@@ -53,6 +55,10 @@ export class Operation {
   }
 
   get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    }
     return this.#controller.signal;
   }
 
@@ -67,12 +73,13 @@ export class Operation {
 
   /** The error for what went wrong: that of the end, if there was one, since everything else follows from it. */
   errorFor(error: unknown): unknown {
-    return this.signal.aborted ? this.signal.reason : error;
+    return this.#reason ?? error;
   }
 
   /** Ends what is under way with an error. */
   abort(error: MortiseError): void {
-    this.#controller.abort(error);
+    this.#reason ??= error;
+    this.#controller?.abort(this.#reason);
   }
 
   /** The request is over. */

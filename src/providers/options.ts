@@ -9,6 +9,8 @@ import { isRecord } from "./shapes.ts";
 export interface ProviderHttpSettings extends Omit<HttpSettings, "responseHeaders" | "service"> {
   /** Bytes of a response's body; as JSON they take 3.6 times as many in the plugin's memory. @default 8 MiB */
   readonly maxResponseBytes?: number;
+  /** Bytes of an answer in pieces to a request that is forwarded; nothing of it is kept here. @default 1 GiB */
+  readonly maxStreamBytes?: number;
   /** Milliseconds until the response is complete, or until the head of one that streams is there. @default 120,000 */
   readonly timeoutMs?: number;
   /** Milliseconds between two pieces of a response that streams. @default 60,000 */
@@ -51,7 +53,8 @@ export interface ProviderOptions extends Common {
 export interface ResolvedProviderOptions {
   readonly config: Readonly<Record<string, unknown>>;
   readonly apiKey: ProviderOptions["apiKey"];
-  readonly http: ProviderHttpSettings;
+  readonly http: Omit<ProviderHttpSettings, "maxStreamBytes">;
+  readonly maxStreamBytes: number;
   readonly requestTimeoutMs: number;
   readonly streamTimeoutMs: number;
   readonly maxInstances: number;
@@ -86,13 +89,15 @@ export function resolveProviderOptions(options: ProviderOptions): { readonly own
   if (apiKey !== undefined && typeof apiKey !== "string" && typeof apiKey !== "function")
     throw invalidOption("apiKey", typeof apiKey, "text or a function");
   if (!FEEDINGS.includes(feeding)) throw invalidOption("feeding", printable(feeding), `one of ${FEEDINGS.join(", ")}`);
+  const { maxStreamBytes, ...httpOptions } = http as ProviderHttpSettings;
   for (const name of ["abi", "stateless", "pool", "services"])
     if (name in plugin) throw invalidOption(name, "set", "absent: the plugin's generation decides");
   return {
     own: {
       config,
       apiKey,
-      http: { maxResponseBytes: 8 << 20, timeoutMs: 120_000, idleTimeoutMs: 60_000, ...http },
+      http: { maxResponseBytes: 8 << 20, timeoutMs: 120_000, idleTimeoutMs: 60_000, ...httpOptions },
+      maxStreamBytes: readWhole("http.maxStreamBytes", maxStreamBytes, 2 ** 30),
       requestTimeoutMs: readMs("requestTimeoutMs", requestTimeoutMs, 120_000),
       streamTimeoutMs: readMs("streamTimeoutMs", streamTimeoutMs, 600_000),
       maxInstances: readWhole("maxInstances", maxInstances, 8),

@@ -17,6 +17,7 @@ const OPTIONAL: ReadonlySet<string> = new Set([
   "list_models_request",
   "classify_chat_error",
   "chat_stream_request",
+  "passthrough_request",
   "embed_request",
   "parse_embed_response",
   "complete_request",

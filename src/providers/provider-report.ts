@@ -1,6 +1,7 @@
 // What was learned of a provider when it was loaded, and since.
 
 import type { Generation } from "./generation.ts";
+import type { PassReport } from "./pass-support.ts";
 import type { FeedingState } from "./rehearsal.ts";
 
 /** Whether a provider streams, and what told it. */
@@ -31,4 +32,6 @@ export interface ProviderReport {
   /** Entries of the allow-list; and hosts that configuration or plugin ask for and that no entry covers. */
   readonly hosts: { readonly granted: readonly string[]; readonly notGranted: readonly string[] };
   readonly streaming: StreamingReport;
+  /** Interfaces in which requests can be forwarded as they are. */
+  readonly passThrough: PassReport;
 }

@@ -1,21 +1,36 @@
 // A loaded provider: what an application asks of language models.
 
 import { MortiseError } from "../api/errors.ts";
+import type { HttpResponse } from "../api/http.ts";
 import { invalidOption } from "../api/limits.ts";
 import { chunksOf } from "./chat-shapes.ts";
 import { pruneConfig } from "./config-pruning.ts";
 import type { Dialect } from "./dialect.ts";
 import { Operation, type RequestOptions } from "./operation.ts";
 import { type ResolvedProviderOptions, readMs } from "./options.ts";
+import { type HeadQuestion, PASS_FUNCTION, type PassApi, type PassHeads } from "./pass-heads.ts";
+import {
+  type ForwardRequest,
+  type ForwardResponse,
+  type PassParts,
+  RefusedByServer,
+  checkForward,
+  passStream,
+  passWhole,
+  shortened,
+} from "./pass-through.ts";
 import { isNotImplemented, providerError } from "./provider-errors.ts";
 import type { ProviderReport } from "./provider-report.ts";
 import type { Rehearsals } from "./rehearsal.ts";
 import { toJson } from "./request-json.ts";
 import { isRecord } from "./shapes.ts";
-import type { ChatRequest, ChatResponse, CompletionRequest, Speech, SpeechRequest, StreamChunk, TranscriptionRequest } from "./types.ts";
+import type { ChatRequest, ChatResponse, CompletionRequest, Embeddings, Speech, SpeechRequest, StreamChunk, TranscriptionRequest } from "./types.ts";
 
 /** Keys without effect that are remembered. */
 const MAX_DROPPED = 1000;
+/** Configurations of requests that are remembered, and characters of what one is made from. */
+const MAX_CONFIGS = 128;
+const MAX_SOURCE_CHARS = 4096;
 
 /** What a provider is made of. */
 export interface ProviderParts {
@@ -27,9 +42,22 @@ export interface ProviderParts {
   readonly droppedKeys: readonly string[];
   readonly dialect: Dialect;
   readonly rehearsals: Rehearsals | undefined;
+  readonly pass: {
+    readonly heads: PassHeads;
+    readonly parts: PassParts;
+    /** Milliseconds for the call that asks for a head. */
+    readonly limitMs: number;
+    /** The error for a response without success. */
+    readonly classify: (operation: Operation, response: HttpResponse) => Promise<Error>;
+  };
+  /** Fails requests of HTTP that are under way. */
+  readonly endRequests: (error: MortiseError) => void;
   /** Frees plugins and connections. */
   readonly release: () => Promise<void>;
 }
+
+/** Options of embeddings; `config` is as with {@link ChatRequest}. */
+export interface EmbedOptions extends RequestOptions, Pick<ChatRequest, "config"> {}
 
 /** A provider; `loadProvider` makes them. All its errors are MortiseErrors; docs/querymt-providers.md lists which mean what. */
 export class Provider {
@@ -38,6 +66,11 @@ export class Provider {
   readonly #cfg: string;
   readonly #closed = new AbortController();
   readonly #dropped: Set<string>;
+  /** Configurations of requests as JSON, by what they were made from. */
+  readonly #configs = new Map<string, string>();
+  /** The configuration with the key alone. */
+  #lastKey: string | undefined;
+  #lastConfig = "";
   #streaming: { readonly supported: boolean; readonly because: string };
   #closing: Promise<void> | undefined;
 
@@ -104,13 +137,47 @@ export class Provider {
   }
 
   /** A vector for each text. @throws MortiseError as {@link chat} */
-  embed(inputs: readonly string[], options: RequestOptions = {}): Promise<number[][]> {
-    return this.#run("embed", options, {}, (operation) => this.#parts.dialect.embed(operation, inputs));
+  async embed(inputs: readonly string[], options: EmbedOptions = {}): Promise<number[][]> {
+    return (await this.embedWithUsage(inputs, options)).embeddings;
+  }
+
+  /** {@link embed}, with the tokens that it took, where the plugin tells. */
+  embedWithUsage(inputs: readonly string[], options: EmbedOptions = {}): Promise<Embeddings> {
+    return this.#run("embed", options, options, (operation) => this.#parts.dialect.embed(operation, inputs));
   }
 
   /** Continues a text. @throws MortiseError as {@link chat} */
   complete(request: CompletionRequest, options: RequestOptions = {}): Promise<string> {
     return this.#run("complete", options, {}, (operation) => this.#parts.dialect.complete(operation, request));
+  }
+
+  /** True if requests can be forwarded in an interface, as far as the plugin said when it was loaded. */
+  passes(api: PassApi): boolean {
+    return this.#parts.report.passThrough.apis.includes(api);
+  }
+
+  /**
+   * Sends a body as it is to the server behind the provider, with the plugin's address and headers. A response with status
+   * 400 or more is an error as with {@link chat}, with the response as `details.response`, which is not enumerable, so that
+   * no log has it by accident.
+   *
+   * @throws MortiseError as {@link chat}
+   */
+  async forward(request: ForwardRequest, options: RequestOptions = {}): Promise<ForwardResponse> {
+    checkForward(request);
+    const { api, body, stream, config } = request;
+    const { heads, parts } = this.#parts.pass;
+    const statedMs = this.#checkedMs("forward", stream ? "streamTimeoutMs" : "requestTimeoutMs", options);
+    const began = performance.now();
+    const cfg = this.#configNow(config) ?? (await this.#configFor(config));
+    const question = { cfg, api, stream };
+    const prepared = heads.known(question) ?? (await this.#askHead(question, options, statedMs));
+    const timeoutMs = statedMs - (performance.now() - began);
+    if (this.#closing !== undefined) throw this.#closedError("forward");
+    const call = { plugin: this.name, function: PASS_FUNCTION, timeoutMs, statedMs, signal: options.signal };
+    const answer = await (stream ? passStream(parts, prepared, body, call) : passWhole(parts, prepared, body, call));
+    if (answer instanceof RefusedByServer) throw await this.#refusal(question, answer.response, options, timeoutMs);
+    return answer;
   }
 
   /** Writes speech down. @throws MortiseError as {@link chat} */
@@ -134,7 +201,9 @@ export class Provider {
   }
 
   async #close(): Promise<void> {
-    this.#closed.abort(this.#closedError("close"));
+    const error = this.#closedError("close");
+    this.#closed.abort(error);
+    this.#parts.endRequests(error);
     await this.#parts.rehearsals?.close();
     await this.#parts.release();
   }
@@ -165,24 +234,77 @@ export class Provider {
     options: RequestOptions,
     { config }: Pick<ChatRequest, "config">,
   ): Promise<Operation> {
+    const timeoutMs = this.#checkedMs(name, limit, options);
+    const cfg = this.#configNow(config) ?? (await this.#configFor(config));
+    return this.#operation(name, cfg, config !== undefined, options, timeoutMs);
+  }
+
+  #operation(name: string, cfg: string, isOverridden: boolean, { signal }: RequestOptions, timeoutMs: number): Operation {
+    const signals = signal === undefined ? [this.#closed.signal] : [this.#closed.signal, signal];
+    return new Operation({ plugin: this.name, name, cfg, isOverridden, timeoutMs, signals });
+  }
+
+  /** Checks what a request is made with, and gives the milliseconds that it has. */
+  #checkedMs(name: string, limit: "requestTimeoutMs" | "streamTimeoutMs", { signal, timeoutMs }: RequestOptions): number {
     if (this.#closing !== undefined) throw this.#closedError(name);
-    const { signal, timeoutMs } = options;
     if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidOption("signal", typeof signal, "an AbortSignal");
-    const statedMs = readMs("timeoutMs", timeoutMs, this.#parts.options[limit]);
-    const cfg = await this.#configFor(config);
-    const signals = [this.#closed.signal, ...(signal === undefined ? [] : [signal])];
-    return new Operation({ plugin: this.name, name, cfg, isOverridden: config !== undefined, timeoutMs: statedMs, signals });
+    return readMs("timeoutMs", timeoutMs, this.#parts.options[limit]);
+  }
+
+  async #askHead(question: HeadQuestion, options: RequestOptions, statedMs: number): ReturnType<PassHeads["ask"]> {
+    const { heads, limitMs } = this.#parts.pass;
+    const operation = this.#operation("forward", question.cfg, false, options, statedMs);
+    try {
+      return await heads.ask(question, { signal: operation.signal, timeoutMs: Math.min(limitMs, statedMs) });
+    } catch (error) {
+      throw operation.errorFor(error);
+    } finally {
+      operation.end();
+    }
+  }
+
+  /** The error for a response without success. */
+  async #refusal({ cfg }: HeadQuestion, whole: HttpResponse, options: RequestOptions, timeoutMs: number): Promise<unknown> {
+    const operation = this.#operation("forward", cfg, false, options, Math.max(timeoutMs, 1));
+    try {
+      const response = shortened(whole);
+      const error = await this.#parts.pass.classify(operation, response);
+      if (error instanceof MortiseError) Object.defineProperty(error.details, "response", { value: response });
+      return operation.errorFor(error);
+    } finally {
+      operation.end();
+    }
+  }
+
+  /** {@link configFor} where nothing has to be waited for. */
+  #configNow(config: ChatRequest["config"]): string | undefined {
+    const { apiKey } = this.#parts.options;
+    return typeof apiKey === "function" ? undefined : this.#configWith(config, apiKey);
   }
 
   /** The configuration of a request as JSON, with the present key. */
   async #configFor(config: ChatRequest["config"]): Promise<string> {
-    const { report } = this.#parts;
-    const key = await this.#key();
+    return this.#configWith(config, await this.#key());
+  }
+
+  #configWith(config: ChatRequest["config"], key: string | undefined): string {
     if (config === undefined && key === undefined) return this.#cfg;
+    if (config === undefined && key === this.#lastKey) return this.#lastConfig;
     if (config !== undefined && !isRecord(config)) throw invalidOption("config", typeof config, "an object");
+    const source = `${config === undefined ? "" : toJson("config", config)}\n${key === undefined ? "" : `=${key}`}`;
+    const known = this.#configs.get(source);
+    if (known !== undefined) return known;
+    const { report } = this.#parts;
     const pruned = pruneConfig({ ...this.#parts.config, ...config }, report.configSchema);
     for (const path of pruned.dropped) if (this.#dropped.size < MAX_DROPPED) this.#dropped.add(path);
-    return toJson("config", { ...pruned.config, ...(key === undefined ? {} : { api_key: key }) });
+    const cfg = toJson("config", { ...pruned.config, ...(key === undefined ? {} : { api_key: key }) });
+    if (source.length <= MAX_SOURCE_CHARS) {
+      const [oldest] = this.#configs.keys();
+      if (this.#configs.size >= MAX_CONFIGS && oldest !== undefined) this.#configs.delete(oldest);
+      this.#configs.set(source, cfg);
+    }
+    if (config === undefined) [this.#lastKey, this.#lastConfig] = [key, cfg];
+    return cfg;
   }
 
   async #key(): Promise<string | undefined> {

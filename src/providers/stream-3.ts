@@ -1,7 +1,8 @@
 // Streams of generation 3: the host reads the response and cuts it at line ends, a parser in the plugin makes chunks of it.
 
-import type { HttpResponse, HttpStream, StreamingHttpService } from "../api/http.ts";
+import type { HttpResponse, HttpStream } from "../api/http.ts";
 import { MortiseError } from "../api/errors.ts";
+import type { GuardedHttp } from "../services/http/guarded-http.ts";
 import { buildRequest } from "./build-request.ts";
 import { isSuccess } from "./http-wire.ts";
 import { LineCutter, linesOf } from "./line-cutter.ts";
@@ -17,7 +18,7 @@ import type { ChatRequest, StreamChunk } from "./types.ts";
 /** What streams work with. */
 export interface StreamParts {
   readonly guest: ProviderGuest;
-  readonly http: StreamingHttpService;
+  readonly http: GuardedHttp;
   readonly maxLineBytes: number;
   readonly rehearsals: Rehearsals;
   /** Milliseconds since 1970. */
@@ -38,11 +39,30 @@ export async function* streamChat(parts: StreamParts, operation: Operation, requ
   } catch (error) {
     throw translated(giver, error);
   }
+  const { maxLineBytes, rehearsals } = parts;
   try {
     if (!isSuccess(stream.status)) throw await parts.classify(operation, await readAll(stream));
     const parser = await Parser.start(guest, operation);
+    const cutter = new LineCutter();
+    const recording = rehearsals.record();
+    // Stays as it is for one stream.
+    const { feedsChunks } = rehearsals;
+    // All in one function: each generator within another would make every chunk wait for some more turns.
     try {
-      yield* chunks(parts, operation, stream, parser);
+      for await (const piece of stream.body) {
+        const lines = cutter.push(piece);
+        if (cutter.keptBytes > maxLineBytes) throw tooLong(guest, maxLineBytes);
+        if (lines === undefined) continue;
+        recording?.add(lines);
+        for (const fed of feedsChunks ? [lines] : linesOf(lines)) for (const chunk of await parser.parse(fed)) yield chunk;
+      }
+      const last = cutter.flush();
+      if (last !== undefined) {
+        recording?.add(last);
+        for (const chunk of await parser.parse(last)) yield chunk;
+      }
+      for (const chunk of await parser.finish()) yield chunk;
+      recording?.done(operation.cfg);
     } finally {
       await parser.close();
     }
@@ -51,33 +71,6 @@ export async function* streamChat(parts: StreamParts, operation: Operation, requ
   } finally {
     stream.close();
   }
-}
-
-async function* chunks(parts: StreamParts, operation: Operation, stream: HttpStream, parser: Parser): AsyncGenerator<StreamChunk, void> {
-  const { guest, maxLineBytes, rehearsals } = parts;
-  const cutter = new LineCutter();
-  const recording = rehearsals.record();
-  // Stays as it is for one stream.
-  const { feedsChunks } = rehearsals;
-  for await (const piece of stream.body) {
-    const lines = cutter.push(piece);
-    if (cutter.keptBytes > maxLineBytes) throw tooLong(guest, maxLineBytes);
-    if (lines === undefined) continue;
-    recording?.add(lines);
-    yield* fed(parser, lines, feedsChunks);
-  }
-  const last = cutter.flush();
-  if (last !== undefined) {
-    recording?.add(last);
-    yield* fed(parser, last, feedsChunks);
-  }
-  yield* await parser.finish();
-  recording?.done(operation.cfg);
-}
-
-async function* fed(parser: Parser, lines: Uint8Array, inOnePiece: boolean): AsyncGenerator<StreamChunk, void> {
-  if (inOnePiece) yield* await parser.parse(lines);
-  else for (const line of linesOf(lines)) yield* await parser.parse(line);
 }
 
 function tooLong(guest: ProviderGuest, limit: number): MortiseError {

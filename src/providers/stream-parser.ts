@@ -1,6 +1,6 @@
 // A stream's parser in the plugin's memory.
 
-import { JsonBytes, arrayRoom } from "./byte-arrays.ts";
+import { JsonBytes } from "./byte-arrays.ts";
 import { readStreamItem } from "./chat-shapes.ts";
 import type { ProviderGuest } from "./provider-guest.ts";
 import type { StreamChunk } from "./types.ts";
@@ -17,12 +17,15 @@ export class Parser {
   readonly #operation: ParserOperation;
   readonly #id: number;
   readonly #instance: number;
+  readonly #prefix: string;
+  readonly #json = new JsonBytes();
 
   private constructor(guest: ProviderGuest, operation: ParserOperation, id: number, instance: number) {
     this.#guest = guest;
     this.#operation = operation;
     this.#id = id;
     this.#instance = instance;
+    this.#prefix = `{"parser_id":${id},"chunk":`;
   }
 
   static async start(guest: ProviderGuest, operation: ParserOperation): Promise<Parser> {
@@ -32,7 +35,8 @@ export class Parser {
   }
 
   async parse(lines: Uint8Array): Promise<StreamChunk[]> {
-    const json = new JsonBytes(arrayRoom(lines.length) + 64).text(`{"parser_id":${this.#id},"chunk":`).array(lines).text("}");
+    // It has been read when the call has ended, and there is one call at a time.
+    const json = this.#json.restart().text(this.#prefix).array(lines).text("}");
     return this.#items("chat_stream_parser_parse", json.take());
   }
 

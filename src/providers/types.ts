@@ -48,6 +48,13 @@ export interface Usage {
   readonly cache_write: number;
 }
 
+/** Vectors, one for each text. */
+export interface Embeddings {
+  readonly embeddings: number[][];
+  /** Null where the plugin gives the vectors alone, as QueryMT's own do. */
+  readonly usage: Usage | null;
+}
+
 /** What the model wants called; `arguments` is JSON text of the model's, to be checked. */
 export interface ToolCall {
   readonly id: string;
@@ -60,6 +67,8 @@ export interface ChatResponse {
   readonly text: string | null;
   readonly tool_calls: readonly ToolCall[] | null;
   readonly thinking: string | null;
+  /** The server's proof that the thinking is its own, where it gives one; `redacted:` and data for thinking that it encrypted. */
+  readonly thinking_signature?: string;
   readonly usage: Usage | null;
   readonly finish_reason: FinishReason | null;
 }

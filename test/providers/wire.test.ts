@@ -171,6 +171,22 @@ describe("Generation 3", () => {
     assert.equal(there.asked[0]?.method, "GET");
   });
 
+  it("embedWithUsage: vectors and usage, or vectors alone", async () => {
+    await using there = await server();
+    const usage = { input_tokens: 8, output_tokens: 0, reasoning_tokens: 0, cache_read: 0, cache_write: 0 };
+    const cases: readonly (readonly [output: string, usage: unknown])[] = [
+      [`{"embeddings":[[1,2]],"usage":{"prompt_tokens":8}}`, usage],
+      [`{"embeddings":[[1,2]],"usage":null}`, null],
+      ["[[1,2]]", null],
+    ];
+    for (const [parse_embed_response, expected] of cases) {
+      const provider = await textProvider({ ...third(there.url), embed_request: box(`${there.url}/embed`, "e"), parse_embed_response });
+      await using loaded = await loadText(provider, GRANTED(there.host));
+      assert.deepEqual(await loaded.embedWithUsage(["a"]), { embeddings: [[1, 2]], usage: expected });
+      assert.deepEqual(await loaded.embed(["a"]), [[1, 2]]);
+    }
+  });
+
   it("embed and complete: their requests and ParseRequest", async () => {
     await using there = await server();
     const provider = await textProvider(

@@ -1,7 +1,8 @@
 // Collects a body of unknown length, within a limit.
 
-/** Bytes of the first buffer: a stated length is not believed before the bytes are there. */
-const FIRST_BYTES = 64 << 10;
+/** Bytes of the first buffer: a stated length beyond the most of it is not believed before the bytes are there. */
+const FIRST_BYTES = 16 << 10;
+const MOST_FIRST_BYTES = 64 << 10;
 /** A body in more pieces than this, of fewer bytes each on average, is an attack: each piece costs about two microseconds. */
 const MANY_PIECES = 16_384;
 const SMALL_BYTES = 32;
@@ -18,9 +19,10 @@ export class BodyBuffer {
   #length = 0;
   #pieces = 0;
 
-  constructor(maxBytes: number) {
+  /** @param statedBytes length that the server states, if it does */
+  constructor(maxBytes: number, statedBytes = FIRST_BYTES) {
     this.#maxBytes = maxBytes;
-    this.#bytes = new Uint8Array(Math.min(FIRST_BYTES, maxBytes));
+    this.#bytes = new Uint8Array(Math.min(statedBytes, MOST_FIRST_BYTES, maxBytes));
   }
 
   /** Copies a piece, so that the buffer which it is a part of can go. Says why it may not, if it may not. */
@@ -40,6 +42,6 @@ export class BodyBuffer {
 
   /** The body. The buffer is not used after that. */
   take(): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(this.#bytes.buffer.transfer(this.#length));
+    return this.#length === this.#bytes.length ? this.#bytes : new Uint8Array(this.#bytes.buffer.transfer(this.#length));
   }
 }

@@ -1,31 +1,44 @@
 // A body that is read while it comes, within limits.
 
 import { tooManyPieces } from "./body-buffer.ts";
-import { type FailureReport, originOf } from "./failures.ts";
-import type { ResolvedHttpLimits } from "./options.ts";
+import { originOf } from "./failures.ts";
 import type { Incoming } from "./transport.ts";
-import { untilAborted } from "./until-aborted.ts";
+import type { Work } from "./work.ts";
 
 /** What a body is read with. */
 export interface BodyParts {
   readonly response: Incoming;
-  readonly url: URL;
-  readonly report: FailureReport;
-  /** Aborted when the body has to end; its reason is the error. */
-  readonly signal: AbortSignal;
-  readonly limits: Pick<ResolvedHttpLimits, "maxResponseBytes" | "idleTimeoutMs">;
+  /** What ends the body before its end. */
+  readonly work: Work;
+  readonly maxBytes: number;
+  /** Name of the option that says so. */
+  readonly maxOption: string;
+  readonly idleTimeoutMs: number;
   /** Called once, when nothing of the request is left, with the bytes that came and what went wrong. */
   readonly end: (bytes: number, failure: unknown) => void;
 }
 
 type Piece = Uint8Array<ArrayBuffer>;
+type Result = IteratorResult<Piece, undefined>;
+
+const DONE: Result = { done: true, value: undefined };
+
+/** Who waits for a piece. */
+interface Waiter {
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+}
 
 /** One body. Not a generator: it can be closed before anybody began to read, and while somebody waits for a piece. */
 export class BodyStream implements AsyncIterableIterator<Piece, undefined> {
   readonly #parts: BodyParts;
-  readonly #pieces: AsyncIterator<Uint8Array, unknown>;
-  /** For who waits for a piece while the body is closed. */
-  readonly #closed = Promise.withResolvers<IteratorResult<Uint8Array, unknown>>();
+  readonly #pieces: AsyncIterator<Piece, unknown>;
+  #waiter: Waiter | undefined;
+  /** What the waiter waits for: who comes after it asks again then. */
+  #waited: Promise<Result> = Promise.resolve(DONE);
+  readonly #again = (): Promise<Result> => this.next();
+  /** One for the whole body, begun again for each wait. */
+  #timer: NodeJS.Timeout | undefined;
   #bytes = 0;
   #count = 0;
   #ended = false;
@@ -35,29 +48,30 @@ export class BodyStream implements AsyncIterableIterator<Piece, undefined> {
     this.#parts = parts;
     this.#pieces = parts.response.stream();
     // Also while nobody reads.
-    const stop = (): void => this.#end(parts.signal.reason);
-    if (parts.signal.aborted) stop();
-    else parts.signal.addEventListener("abort", stop, { once: true });
+    const { work } = parts;
+    work.watch((reason) => this.#end(reason));
+    if (work.reason !== undefined) this.#end(work.reason);
   }
 
-  async next(): Promise<IteratorResult<Piece, undefined>> {
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#ended) return { done: true, value: undefined };
-    try {
-      const { done, value } = await this.#wait();
-      if (done !== true) return { done: false, value: this.#take(value) };
-      this.#end();
-      return { done: true, value: undefined };
-    } catch (error) {
-      this.#end(error);
-      if (this.#failure !== undefined) throw this.#failure;
-      return { done: true, value: undefined };
-    }
+  next(): Promise<Result> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#ended) return Promise.resolve(DONE);
+    if (this.#waiter !== undefined) return this.#waited.then(this.#again, this.#again);
+    this.#waited = new Promise((resolve, reject) => {
+      this.#waiter = { resolve, reject };
+      if (this.#timer === undefined) this.#timer = setTimeout(() => this.#idle(), this.#parts.idleTimeoutMs);
+      else this.#timer.refresh();
+      this.#pieces.next().then(
+        (result) => this.#came(result),
+        (error: unknown) => this.#end(error),
+      );
+    });
+    return this.#waited;
   }
 
-  return(): Promise<IteratorResult<Piece, undefined>> {
+  return(): Promise<Result> {
     this.close();
-    return Promise.resolve({ done: true, value: undefined });
+    return Promise.resolve(DONE);
   }
 
   close(): void {
@@ -68,33 +82,34 @@ export class BodyStream implements AsyncIterableIterator<Piece, undefined> {
     return this;
   }
 
-  /** The next piece, or the error of a server that has nothing to say for too long. */
-  async #wait(): Promise<IteratorResult<Uint8Array, unknown>> {
-    const { limits, report, url, signal } = this.#parts;
-    const idle = Promise.withResolvers<never>();
-    const timer = setTimeout(() => idle.reject(report.idle(url, limits.idleTimeoutMs)), limits.idleTimeoutMs);
-    try {
-      return await untilAborted(Promise.race([this.#pieces.next(), idle.promise, this.#closed.promise]), signal);
-    } finally {
-      clearTimeout(timer);
-    }
+  #came({ done, value }: IteratorResult<Piece, unknown>): void {
+    if (this.#ended) return;
+    if (done === true) return this.#end();
+    const { work, maxBytes, maxOption } = this.#parts;
+    const { report, url } = work;
+    this.#bytes += value.length;
+    if (this.#bytes > maxBytes) return this.#end(report.limit(`the response of ${originOf(url)}`, maxBytes, "bytes", maxOption));
+    if (tooManyPieces(++this.#count, this.#bytes)) return this.#end(report.failed(url, "the body comes in too many too small pieces"));
+    const waiter = this.#waiter;
+    this.#waiter = undefined;
+    waiter?.resolve({ done: false, value });
   }
 
-  /** Counts a piece and copies it, so that the buffer which it is a part of can go. */
-  #take(piece: Uint8Array): Piece {
-    const { limits, report, url } = this.#parts;
-    this.#bytes += piece.length;
-    if (this.#bytes > limits.maxResponseBytes)
-      throw report.limit(`the response of ${originOf(url)}`, limits.maxResponseBytes, "bytes", "maxResponseBytes");
-    if (tooManyPieces(++this.#count, this.#bytes)) throw report.failed(url, "the body comes in too many too small pieces");
-    return Uint8Array.from(piece);
+  /** The server has had nothing to say for too long. Pauses of the reader are none of its own. */
+  #idle(): void {
+    const { work, idleTimeoutMs } = this.#parts;
+    if (this.#waiter !== undefined) this.#end(work.report.idle(work.url, idleTimeoutMs));
   }
 
   #end(failure?: unknown): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#failure = failure;
-    this.#closed.resolve({ done: true, value: undefined });
+    clearTimeout(this.#timer);
+    const waiter = this.#waiter;
+    this.#waiter = undefined;
+    if (failure === undefined) waiter?.resolve(DONE);
+    else waiter?.reject(failure);
     this.#parts.response.discard();
     this.#parts.end(this.#bytes, failure);
   }

@@ -58,9 +58,15 @@ export function networkReason(error: unknown): string {
   const known = Object.hasOwn(REASONS, code) ? REASONS[code] : undefined;
   if (known !== undefined) return known;
   if (code.startsWith("HPE_")) return `the server does not speak HTTP: ${code}`;
+  if (error instanceof Error && error.name === "HTTPParserError") return `the server does not speak HTTP: ${parserReason(error.message)}`;
   if (CERTIFICATE.test(code)) return `the server's certificate is not trusted: ${code}`;
   if (code !== "") return printable(code, 60);
   return error instanceof Error ? printable(error.name, 60) : "unknown";
+}
+
+/** The words of the parser's own for what is wrong, which quote nothing. */
+function parserReason(message: string): string {
+  return printable(/\(([^()]*)\)$/.exec(message)?.[1] ?? "it is malformed", 60);
 }
 
 /** Code of a network error. */

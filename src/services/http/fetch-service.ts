@@ -1,6 +1,5 @@
 // HTTP for guests over a function like `fetch`.
 
-import type { StreamingHttpService } from "../../api/http.ts";
 import { invalidOption } from "../../api/limits.ts";
 import { fetchTransport } from "./fetch-transport.ts";
 import { GuardedHttp } from "./guarded-http.ts";
@@ -12,7 +11,7 @@ import { type FetchServiceOptions, resolveHttpLimits } from "./options.ts";
  *
  * @throws MortiseError MORTISE_INVALID_OPTION
  */
-export function createFetchService(options: FetchServiceOptions): StreamingHttpService {
+export function createFetchService(options: FetchServiceOptions): GuardedHttp {
   const limits = resolveHttpLimits(options, ["fetch"]);
   const { fetch } = options;
   if (typeof fetch !== "function") throw invalidOption("fetch", typeof fetch, "a function");

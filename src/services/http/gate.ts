@@ -12,12 +12,19 @@ export class Gate {
   /** Waits for room; the result gives it back. @throws the signal's reason when it is aborted before there is room */
   async enter(signal: AbortSignal): Promise<() => void> {
     signal.throwIfAborted();
-    if (this.#free > 0) this.#free--;
-    else await this.#wait(signal);
-    return () => this.#leave();
+    if (!this.tryEnter()) await this.wait(signal);
+    return () => this.leave();
   }
 
-  #wait(signal: AbortSignal): Promise<void> {
+  /** Takes room if there is some, which {@link leave} gives back. */
+  tryEnter(): boolean {
+    if (this.#free === 0) return false;
+    this.#free--;
+    return true;
+  }
+
+  /** Waits for room, which {@link leave} gives back. @throws as {@link enter} */
+  wait(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const giveUp = (): void => {
         this.#waiting.delete(enter);
@@ -27,13 +34,17 @@ export class Gate {
         signal.removeEventListener("abort", giveUp);
         resolve();
       };
+      if (signal.aborted) {
+        reject(signal.reason as Error);
+        return;
+      }
       this.#waiting.add(enter);
       signal.addEventListener("abort", giveUp, { once: true });
     });
   }
 
   /** Hands the room to who has waited longest. */
-  #leave(): void {
+  leave(): void {
     const [next] = this.#waiting;
     if (next === undefined) {
       this.#free++;

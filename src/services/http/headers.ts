@@ -14,6 +14,9 @@ const REFUSED: ReadonlySet<string> = new Set(["transfer-encoding", "te", "traile
 /** What plugins set out of habit, and what the host does anyway or never. */
 const IGNORED: ReadonlySet<string> = new Set(["connection", "keep-alive"]);
 
+/** What is wrong with a `content-length` that says something else. */
+export const NOT_THE_LENGTH = `the header "content-length" is not the length of the body`;
+
 /** Header names and values, names in lower case. */
 export type HeaderList = readonly (readonly [name: string, value: string])[];
 
@@ -26,9 +29,9 @@ export function readMethod(method: string): { readonly method: string } | string
 
 /**
  * The headers that are sent for those a guest states, or the reason why they are refused. `host` and `content-length` are
- * the host's own; a guest may state them if they say the same.
+ * the host's own; a guest may state them if they say the same, which for `content-length` is up to who knows the body.
  */
-export function readHeaders(headers: Readonly<Record<string, string>>, url: URL, bodyBytes: number): HeaderList | string {
+export function readHeaders(headers: Readonly<Record<string, string>>, url: URL): HeaderList | string {
   const list: (readonly [string, string])[] = [];
   const seen = new Set<string>();
   for (const [stated, raw] of Object.entries(headers)) {
@@ -38,18 +41,17 @@ export function readHeaders(headers: Readonly<Record<string, string>>, url: URL,
     seen.add(name);
     if (!VALUE.test(raw)) return `the value of the header "${name}" has a character that HTTP does not allow`;
     const value = raw.trim();
-    const problem = refusal(name, value, url, bodyBytes);
+    const problem = refusal(name, value, url);
     if (problem !== undefined) return problem;
     if (name !== "host" && name !== "content-length" && !IGNORED.has(name)) list.push([name, value]);
   }
   return list;
 }
 
-function refusal(name: string, value: string, url: URL, bodyBytes: number): string | undefined {
+function refusal(name: string, value: string, url: URL): string | undefined {
   if (REFUSED.has(name) || name.startsWith("proxy-")) return `the header "${name}" is the host's own`;
   if (name === "host" && value.toLowerCase() !== url.host && value.toLowerCase() !== url.hostname)
     return `the header "host" names another host than the URL`;
-  if (name === "content-length" && value !== String(bodyBytes)) return `the header "content-length" is not the length of the body`;
   if (name === "connection" && !/^(?:keep-alive|close)$/i.test(value)) return `the header "connection" is the host's own`;
   return undefined;
 }
@@ -57,18 +59,23 @@ function refusal(name: string, value: string, url: URL, bodyBytes: number): stri
 /** Bytes that headers take on the wire. */
 export function headerBytes(headers: Iterable<readonly [name: string, value: string]>): number {
   let bytes = 0;
-  for (const [name, value] of headers) bytes += name.length + value.length + OVERHEAD;
+  for (const [name, value] of headers) bytes += lineBytes(name, value);
   return bytes;
 }
 
+/** Bytes that one header takes on the wire. */
+export function lineBytes(name: string, value: string): number {
+  return name.length + value.length + OVERHEAD;
+}
+
 /** Response headers by name in lower case, repeated ones joined; a name like `__proto__` is a name like others. */
-export function joinHeaders(headers: Iterable<readonly [name: string, value: string]>): ReadonlyMap<string, string> {
-  const joined = new Map<string, string[]>();
+export function joinHeaders(headers: Iterable<readonly [name: string, value: string]>): Readonly<Record<string, string>> {
+  const joined = new Map<string, string>();
   for (const [name, value] of headers) {
     const key = name.toLowerCase();
-    const values = joined.get(key);
-    if (values === undefined) joined.set(key, [value]);
-    else values.push(value);
+    const before = joined.get(key);
+    joined.set(key, before === undefined ? value : `${before}, ${value}`);
   }
-  return new Map([...joined].map(([name, values]) => [name, values.join(", ")]));
+  // As entries, since a header's name may be `__proto__`.
+  return Object.fromEntries(joined);
 }

@@ -2,12 +2,11 @@
 
 import { lookup as systemLookup } from "node:dns/promises";
 
-import type { StreamingHttpService } from "../../api/http.ts";
 import { invalidOption } from "../../api/limits.ts";
 import { Gate } from "./gate.ts";
 import { GuardedHttp } from "./guarded-http.ts";
 import { type NameLookup, sharedLookup } from "./name-lookup.ts";
-import { nodeTransport } from "./node-transport.ts";
+import { undiciTransport } from "./undici-transport.ts";
 import { type HttpOptions, resolveHttpLimits } from "./options.ts";
 
 /** The system's lookups block threads which the process needs for names and files of its own, and cannot be stopped: one at a time. */
@@ -20,7 +19,7 @@ const SYSTEM = new Gate(1);
  *
  * @throws MortiseError MORTISE_INVALID_OPTION
  */
-export function createHttpService(options: HttpOptions = {}): StreamingHttpService {
+export function createHttpService(options: HttpOptions = {}): GuardedHttp {
   const limits = resolveHttpLimits(options, ["ca", "lookup"]);
   const { ca, lookup } = options;
   if (lookup !== undefined && typeof lookup !== "function") throw invalidOption("lookup", typeof lookup, "a function");
@@ -29,7 +28,7 @@ export function createHttpService(options: HttpOptions = {}): StreamingHttpServi
   const { maxResponseBytes, maxHeaderBytes } = limits;
   // A service waits in a row of its own for its turn among the services, so that all get their turn.
   const names = lookup === undefined ? sharedLookup(askSystem, [new Gate(1), SYSTEM]) : sharedLookup(lookup);
-  return new GuardedHttp(limits, nodeTransport({ maxResponseBytes, maxHeaderBytes, ca, lookup: names }));
+  return new GuardedHttp(limits, undiciTransport({ maxResponseBytes, maxHeaderBytes, maxConnections: limits.maxConcurrent, ca, lookup: names }));
 }
 
 const askSystem: NameLookup = (hostname) => systemLookup(hostname, { all: true, order: "verbatim" });

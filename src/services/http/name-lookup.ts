@@ -4,7 +4,6 @@ import type { LookupAddress } from "node:dns";
 
 import { type AddressKind, addressKind } from "./addresses.ts";
 import type { Gate } from "./gate.ts";
-import type { Passage } from "./transport.ts";
 
 /** Finds the addresses of a name. */
 export type NameLookup = (hostname: string) => Promise<readonly LookupAddress[]>;
@@ -94,7 +93,8 @@ async function inTurn<Result>([gate, ...others]: readonly Gate[], signal: AbortS
 export async function permittedAddresses(
   lookup: RequestLookup,
   hostname: string,
-  { kinds, signal }: Pick<Passage, "kinds" | "signal">,
+  kinds: ReadonlySet<AddressKind>,
+  signal: AbortSignal,
 ): Promise<NameAnswer> {
   const found = (await lookup(hostname, signal)).slice(0, MAX_ADDRESSES);
   const addresses = found.filter(({ address }) => kinds.has(addressKind(address)));

@@ -13,11 +13,19 @@ export interface HttpOutcome {
   readonly error?: unknown;
 }
 
+/** A request, its URL as a guest states it or as it was read already. */
+export interface WatchedRequest extends Pick<HttpRequest, "method" | "body"> {
+  readonly url: string | URL;
+}
+
 /** Begins to watch a request: what it gives is to be called when the request has ended. Undefined if nobody subscribes. */
-export function watchRequest({ url, method, body }: HttpRequest, { plugin }: HttpCall): ((outcome: HttpOutcome) => void) | undefined {
+export function watchRequest(
+  { url, method, body }: WatchedRequest,
+  { plugin }: Pick<HttpCall, "plugin">,
+): ((outcome: HttpOutcome) => void) | undefined {
   if (!httpRequests.hasSubscribers) return undefined;
   const began = performance.now();
-  const target = readTarget(url);
+  const target = typeof url === "string" ? readTarget(url) : url;
   const readable = readMethod(method);
   const common = {
     plugin,
