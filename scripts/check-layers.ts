@@ -24,7 +24,9 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   telemetry: ["api", "host", "hooks"],
   manager: ["api", "wasm", "wasi", "abi", "host", "hooks", "services", "manifest", "loader", "config"],
   extism: ["api", "wasm", "wasi", "abi", "host", "services", "manifest", "loader"],
-  cli: ["api", "wasm", "wasi", "abi", "host", "manifest", "native", "loader", "config", "telemetry"],
+  // Stands on the doors alone, by the package's name.
+  gateway: [],
+  cli: ["api", "wasm", "wasi", "abi", "host", "manifest", "native", "loader", "config", "manager", "telemetry", "gateway"],
 };
 /** Layers without a runtime dependency. */
 const CORE = new Set(["api", "wasm", "wasi", "abi", "host", "isolation", "hooks"]);

@@ -3,6 +3,7 @@
 // errors and results
 export { ERRORS, type ErrorCode, type ErrorDetails, type ErrorEntry, MortiseError, isMortiseError, printable } from "./api/errors.ts";
 export type { Limits } from "./api/limits.ts";
+export { didYouMean } from "./api/near-names.ts";
 export { PluginOutput } from "./api/output.ts";
 // plugins
 export type { AbiName, CallContext, HostFunction, HostFunctions, HostValue } from "./abi/guest.ts";
@@ -19,12 +20,13 @@ export type { WasiClock, WasiOptions } from "./wasi/options.ts";
 export type { LiveInput } from "./wasi/streams.ts";
 // hooks
 export { RequestContext, type RequestOptions, isRequestContext } from "./api/request.ts";
+export type { BracketEnd, Ending } from "./hooks/bracket-wire.ts";
 export type { Check, StandardSchema } from "./hooks/check.ts";
 export type { AttributeChanges, ChainDecision, Decision, FirstDecision, Rejection } from "./hooks/decision.ts";
 export { type FailurePolicy, type HookDefinitions, hook } from "./hooks/definition.ts";
 export type { HookFailure } from "./hooks/failure.ts";
 export type { Filter, FilterTests, FilterValue } from "./hooks/filters.ts";
-export type { AllFunction, BracketFunction, ChainFunction, FirstFunction, HookFunctions, HookRunOptions } from "./hooks/host-hooks.ts";
+export type { AllFunction, BracketFunction, ChainFunction, FirstFunction, HookFunctions, HookRunOptions, OpenBracket } from "./hooks/host-hooks.ts";
 export { standardHooks } from "./hooks/standard/standard-hooks.ts";
 export type {
   HttpRequest,

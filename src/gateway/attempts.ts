@@ -1,0 +1,29 @@
+// Asks the targets of a request, under the policies of the gateway.
+
+import type { Attempt } from "./policies/attempt.ts";
+import { runAttempts } from "./policies/run-attempts.ts";
+import type { Turn } from "./turn.ts";
+
+/** Runs attempts until one gives something. @throws MortiseError as `runAttempts` */
+export function attemptAll<T>(turn: Turn, run: (attempt: Attempt) => Promise<T>, request: Parameters<Turn["setup"]["plan"]>[0]): Promise<T> {
+  const { setup, core, exchange, client } = turn;
+  return runAttempts(
+    {
+      targets: setup.plan(request),
+      policy: setup.policy,
+      signal: exchange.signal,
+      clock: core.clock,
+      client,
+      guards: setup.guardsOf,
+      onFailed: ({ target, key, index, failure, next, waitMs }) => {
+        if (next === "none" || core.logger === undefined) return;
+        const { provider, model } = target;
+        core.logger.warn(
+          { request_id: turn.id, provider, model, key, attempt: index + 1, kind: failure.kind, next, wait_ms: waitMs },
+          failure.message,
+        );
+      },
+    },
+    run,
+  );
+}

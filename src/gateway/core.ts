@@ -1,0 +1,74 @@
+// What all requests of a gateway share.
+
+import type { Logger, LlmRequest, Provider } from "mortise";
+
+import type { ClientKeys } from "./client-keys.ts";
+import type { GatewayHost } from "./hooks.ts";
+import type { ResolvedLimits } from "./options.ts";
+import type { AttemptPolicy } from "./policies/attempt-policy.ts";
+import type { GateDescription, Gates } from "./policies/gate.ts";
+import type { KeyDescription } from "./policies/key-ring.ts";
+import type { ProviderBreakerDescription } from "./policies/provider-breaker.ts";
+import type { RateLimiter } from "./policies/rate-limiter.ts";
+import type { NamedModel, Target } from "./policies/router.ts";
+import type { Guards } from "./policies/run-attempts.ts";
+
+/** Receives lines of requests, with their fields before the text, as pino does. */
+export type GatewayLogger = Logger & {
+  readonly [Level in "info" | "warn" | "error"]: (fields: object, message: string) => void;
+};
+
+/** How a provider is doing. */
+export interface ProviderDescription {
+  readonly name: string;
+  readonly keys: readonly KeyDescription[];
+  readonly breaker: ProviderBreakerDescription | undefined;
+  readonly gate: GateDescription | undefined;
+}
+
+/** Providers and routes: replaced as a whole, while requests that have begun keep theirs. */
+export interface Setup {
+  /** Whom a model's name means, in the order in which they are to be asked. @throws MortiseError MORTISE_GATEWAY_NO_MODEL */
+  plan(request: LlmRequest): readonly Target[];
+  /** @throws MortiseError MORTISE_GATEWAY_NO_MODEL for a provider that is not there */
+  providerOf(llm: Pick<LlmRequest, "provider" | "model">): Provider;
+  models(): readonly NamedModel[];
+  readonly policy: AttemptPolicy;
+  /** What stands before a provider. */
+  readonly guardsOf: (target: Target) => Guards | undefined;
+  describe(): readonly ProviderDescription[];
+  /** Keeps providers from being closed until what it gives back is called. */
+  hold(): () => void;
+  /** Closes providers that the gateway loaded, once nobody holds them. */
+  retire(): Promise<void>;
+}
+
+/** How the gateway is doing. */
+export interface State {
+  /** Requests under way. */
+  running: number;
+  /** New requests are refused. */
+  isClosing: boolean;
+}
+
+/** Who may use the gateway, and how much of it. */
+export interface Access {
+  keys: ClientKeys | undefined;
+  /** How much clients may use. */
+  rates: RateLimiter | undefined;
+  /** How many requests of a client are served at a time. */
+  clientGates: Gates | undefined;
+}
+
+/** The gateway as its requests see it. */
+export interface Core extends Access {
+  setup: Setup;
+  readonly host: GatewayHost;
+  readonly limits: ResolvedLimits;
+  readonly logger: GatewayLogger | undefined;
+  readonly state: State;
+  /** Names under which it may be addressed; undefined for any. */
+  names: ReadonlySet<string> | undefined;
+  /** Monotonic, in milliseconds. */
+  readonly clock: () => number;
+}

@@ -1,0 +1,178 @@
+// Options of a gateway, checked and completed.
+
+import {
+  type BreakerOptions,
+  type HostOptions,
+  MortiseError,
+  type PluginSource,
+  type Provider,
+  type ProviderOptions,
+  type Services,
+  printable,
+} from "mortise";
+
+import type { ClientKey } from "./client-keys.ts";
+import type { GatewayLogger } from "./core.ts";
+import type { GatewayHookOptions, GatewayHooks } from "./hooks.ts";
+import type { AliasOptions } from "./policies/aliases.ts";
+import type { AttemptOptions } from "./policies/attempt-policy.ts";
+import type { GateOptions } from "./policies/gate.ts";
+import type { KeyOptions, KeyRingOptions } from "./policies/key-ring.ts";
+import type { RateLimiterOptions } from "./policies/rate-limiter.ts";
+
+/** How a provider is asked. */
+export interface ProviderPolicy {
+  /** Names, or patterns with `*`, of its models that can be asked for without its name in front. @default none */
+  readonly models?: readonly string[];
+  /** Refuses all other models. @default false */
+  readonly onlyListed?: boolean;
+  /** Keys to choose from, in place of the one that its options have. @default none */
+  readonly keys?: readonly KeyOptions[];
+  readonly keyRest?: KeyRingOptions;
+  /** Requests to it at a time. @default unlimited */
+  readonly concurrency?: GateOptions;
+  /** When it is not asked for a while; `false` for never. @default the defaults of each option */
+  readonly breaker?: BreakerOptions | false;
+}
+
+/** A provider that the gateway loads, and closes with itself. */
+export interface ProviderSource extends ProviderPolicy {
+  /** Path, URL, bytes or manifest of the plugin. */
+  readonly source: PluginSource;
+  /** What it is loaded with. @default none */
+  readonly options?: Omit<ProviderOptions, "name">;
+}
+
+/** A provider that is loaded already; who loaded it closes it. */
+export interface LoadedProvider extends ProviderPolicy {
+  readonly provider: Provider;
+}
+
+/** Providers by the name that clients put before a model's. */
+export type GatewayProviders = Readonly<Record<string, ProviderSource | LoadedProvider>>;
+
+/** What may be replaced while the gateway runs. */
+export interface GatewaySetup {
+  readonly providers: GatewayProviders;
+  /** Other names of models. @default none */
+  readonly aliases?: Readonly<Record<string, AliasOptions>>;
+  /** Who is asked for models that nobody lists. @default the provider, if there is just one */
+  readonly defaultProvider?: string;
+  /** Retries, fallbacks and deadlines. @default the defaults of each option */
+  readonly attempts?: AttemptOptions;
+}
+
+/** Bounds of a gateway. */
+export interface GatewayLimits {
+  /** Bytes of a request's body. @default 16 MiB */
+  readonly bodyBytes?: number;
+  /** Bytes of a request's headers. @default 16 KiB */
+  readonly headerBytes?: number;
+  /** Requests at a time; others are answered with 503. @default 16,384 */
+  readonly requests?: number;
+  /** Milliseconds for one request with all its attempts, to the end of its answer. @default 600,000 */
+  readonly timeoutMs?: number;
+}
+
+/** Limits with every default filled in. */
+export type ResolvedLimits = Required<GatewayLimits>;
+
+/** Where a gateway listens. */
+export interface ListenOptions {
+  /** @default "127.0.0.1" */
+  readonly host?: string;
+  /** @default 0: any that is free */
+  readonly port?: number;
+  /**
+   * Names in the header `host` that are answered. @default on loopback without client keys those of this machine, so that no
+   * page in a browser reaches the gateway under a name of its own; else any
+   */
+  readonly names?: readonly string[];
+}
+
+/** Who may use a gateway, and how much of it. */
+export interface GatewayAccess {
+  /** Clients that may use it. @default none: everybody who reaches it */
+  readonly clients?: readonly ClientKey[];
+  /** How much clients may use, by name; without client keys, all are one client with the name "". @default no limits */
+  readonly rateLimits?: Omit<RateLimiterOptions, "clock" | "onError">;
+  /** Requests of one client at a time. @default unlimited */
+  readonly clientConcurrency?: GateOptions;
+}
+
+/** Options of `createGateway`. */
+export interface GatewayOptions extends GatewaySetup, GatewayAccess {
+  readonly limits?: GatewayLimits;
+  readonly listen?: ListenOptions;
+  readonly hooks?: GatewayHookOptions;
+  /** Gives the hooks with other failure policies or times; `withConfiguredHooks` of a configuration does. @default as they are */
+  readonly configureHooks?: (hooks: GatewayHooks) => GatewayHooks;
+  /** Services for plugins; whoever made them closes them. @default none */
+  readonly services?: Services;
+  /** What all plugins of the hooks are loaded with, and may have together. @default nothing */
+  readonly plugins?: Pick<HostOptions<GatewayHooks>, "defaults" | "limits" | "pluginCalls">;
+  /** Receives a line for each request; pino fits. @default none */
+  readonly logger?: GatewayLogger;
+  /** Monotonic clock in milliseconds, for tests. @default performance.now */
+  readonly clock?: () => number;
+}
+
+const OPTIONS: Readonly<Record<keyof GatewayOptions, true>> = {
+  providers: true,
+  aliases: true,
+  defaultProvider: true,
+  attempts: true,
+  clients: true,
+  rateLimits: true,
+  clientConcurrency: true,
+  limits: true,
+  listen: true,
+  hooks: true,
+  configureHooks: true,
+  services: true,
+  plugins: true,
+  logger: true,
+  clock: true,
+};
+
+const LIMITS: ResolvedLimits = { bodyBytes: 16 << 20, headerBytes: 16 << 10, requests: 16_384, timeoutMs: 600_000 };
+
+/** @throws MortiseError MORTISE_INVALID_OPTION */
+export function checkOptions(options: GatewayOptions): void {
+  checkKeys("", options, OPTIONS);
+  checkClients(options);
+}
+
+/** @throws MortiseError MORTISE_INVALID_OPTION */
+export function checkClients({ clients = [] }: GatewayAccess): void {
+  const names = new Set<string>();
+  for (const [index, client] of clients.entries()) {
+    const option = `clients[${index}]`;
+    if (!/^[\w.@-]{1,64}$/.test(client.name))
+      throw invalid(`${option}.name`, client.name, "1 to 64 letters, digits, dots, dashes, underscores and @");
+    if (names.has(client.name)) throw invalid(`${option}.name`, client.name, "another name than those before");
+    names.add(client.name);
+    if (!/^[0-9a-f]{64}$/i.test(client.sha256)) throw invalid(`${option}.sha256`, "something else", "64 hexadecimal digits");
+  }
+}
+
+/** @throws MortiseError MORTISE_INVALID_OPTION */
+export function resolveLimits(limits: GatewayLimits = {}): ResolvedLimits {
+  checkKeys("limits.", limits, LIMITS);
+  const resolved = { ...LIMITS, ...limits };
+  for (const [name, value] of Object.entries(resolved)) {
+    const isWhole = Number.isSafeInteger(value) || (name === "timeoutMs" && value === Number.POSITIVE_INFINITY);
+    if (!isWhole || value < 1) throw invalid(`limits.${name}`, value, "a whole number, 1 or more");
+  }
+  return resolved;
+}
+
+function checkKeys(prefix: string, given: object, known: object): void {
+  for (const key of Object.keys(given))
+    if (!Object.hasOwn(known, key)) throw invalid(`${prefix}${key}`, "unknown", `one of ${Object.keys(known).join(", ")}`);
+}
+
+/** The error for an option. */
+export function invalid(option: string, found: unknown, wanted: string): MortiseError {
+  return new MortiseError("MORTISE_INVALID_OPTION", { option, found: printable(found), wanted });
+}

@@ -1,0 +1,30 @@
+// Answers that plugins look at or make, in the common form.
+
+import { type JsonObject, MortiseError } from "mortise";
+
+import type { Turn } from "./turn.ts";
+import type { Completion, CompletionChunk } from "./types.ts";
+
+/** The body of a server's answer. @throws MortiseError MORTISE_GATEWAY_UPSTREAM */
+export function parseAnswer(bytes: Uint8Array | undefined): JsonObject {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(bytes ?? []).toString());
+  } catch {
+    // What the parser says would quote the server.
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonObject;
+  throw new MortiseError("MORTISE_GATEWAY_UPSTREAM", { what: "the body", reason: "is not a JSON object" });
+}
+
+/** A plugin's response, with what a completion has besides. */
+export function toCompletion(response: JsonObject, turn: Turn): Completion {
+  if (response["object"] === "chat.completion" && typeof response["id"] === "string") return response as Completion;
+  const own = { ...turn.answerIds(), model: turn.model, choices: [] };
+  return { ...own, ...response, object: "chat.completion" };
+}
+
+/** A plugin's piece of a stream, with what the piece before it had besides. */
+export function toChunk(response: JsonObject, before: CompletionChunk): CompletionChunk {
+  return { ...before, ...response, object: "chat.completion.chunk" };
+}

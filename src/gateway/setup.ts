@@ -1,0 +1,114 @@
+// Providers and routes of a gateway, as they are at a time.
+
+import { type LlmRequest, MortiseError, type Provider, loadProvider } from "mortise";
+
+import type { Setup } from "./core.ts";
+import { type GatewayProviders, type GatewaySetup, type LoadedProvider, type ProviderPolicy, type ProviderSource, invalid } from "./options.ts";
+import { type AttemptPolicy, resolveAttemptPolicy } from "./policies/attempt-policy.ts";
+import { Gate, resolveGate } from "./policies/gate.ts";
+import { KeyRing } from "./policies/key-ring.ts";
+import { ProviderBreaker, resolveProviderBreaker } from "./policies/provider-breaker.ts";
+import { type RoutedProvider, Router } from "./policies/router.ts";
+import type { Guards } from "./policies/run-attempts.ts";
+import { REAL_TIME } from "./policies/timing.ts";
+
+/** Loads providers. If one cannot be loaded, none is. @throws MortiseError as `loadProvider`, or MORTISE_INVALID_OPTION */
+export async function loadSetup({ providers, aliases, defaultProvider, attempts }: GatewaySetup, clock: () => number): Promise<Setup> {
+  const names = Object.keys(providers ?? {});
+  const [only] = names;
+  if (only === undefined) throw invalid("providers", "empty", "at least one provider by name");
+  // What is wrong with names and policies is known before anything is loaded.
+  const router = new Router({ providers: routed(providers), aliases, defaultProvider: defaultProvider ?? (names.length === 1 ? only : undefined) });
+  const policy = resolveAttemptPolicy(attempts);
+  const guards = new Map(Object.entries(providers).map(([name, given]) => [name, guardsOf(name, given, clock)]));
+  const settled = await Promise.allSettled(Object.entries(providers).map(([name, given]) => load(name, given)));
+  const owned = settled.flatMap((result) => (result.status === "fulfilled" && result.value.isOwn ? [result.value.provider] : []));
+  const failed = settled.find((result) => result.status === "rejected");
+  if (failed !== undefined) {
+    await Promise.all(owned.map((provider) => provider.close()));
+    throw failed.reason;
+  }
+  const byName = new Map(
+    settled.flatMap((result, index): [string, Provider][] => (result.status === "fulfilled" ? [[names[index] ?? "", result.value.provider]] : [])),
+  );
+  return new LoadedSetup({ providers: byName, router, owned, policy, guards });
+}
+
+function guardsOf(name: string, { keys, keyRest, concurrency, breaker }: ProviderPolicy, clock: () => number): Guards {
+  const timing = { ...REAL_TIME, clock };
+  const limits = resolveProviderBreaker(breaker, `providers.${name}.breaker`);
+  return {
+    keys: keys && new KeyRing(name, keys, keyRest, timing),
+    gate: concurrency && new Gate(`provider "${name}"`, resolveGate(concurrency, `providers.${name}.concurrency`), timing),
+    breaker: limits && new ProviderBreaker(name, limits, timing),
+  };
+}
+
+function routed(providers: GatewayProviders): Record<string, RoutedProvider> {
+  return Object.fromEntries(Object.entries(providers).map(([name, { models, onlyListed }]) => [name, { models, onlyListed }]));
+}
+
+async function load(name: string, given: ProviderSource | LoadedProvider): Promise<{ readonly provider: Provider; readonly isOwn: boolean }> {
+  if ("provider" in given) return { provider: given.provider, isOwn: false };
+  return { provider: await loadProvider(given.source, { ...given.options, name }), isOwn: true };
+}
+
+interface SetupParts {
+  readonly providers: ReadonlyMap<string, Provider>;
+  readonly router: Router;
+  readonly owned: readonly Provider[];
+  readonly policy: AttemptPolicy;
+  readonly guards: ReadonlyMap<string, Guards>;
+}
+
+class LoadedSetup implements Setup {
+  readonly policy: AttemptPolicy;
+  readonly guardsOf: Setup["guardsOf"];
+  readonly #parts: SetupParts;
+  #holders = 0;
+  #released: (() => void) | undefined;
+
+  constructor(parts: SetupParts) {
+    this.policy = parts.policy;
+    this.guardsOf = ({ provider }) => parts.guards.get(provider);
+    this.#parts = parts;
+  }
+
+  describe(): ReturnType<Setup["describe"]> {
+    return Array.from(this.#parts.guards, ([name, { keys, breaker, gate }]) => ({
+      name,
+      keys: keys?.describe() ?? [],
+      breaker: breaker?.describe(),
+      gate: gate?.describe(),
+    }));
+  }
+
+  plan({ model, fallbacks }: LlmRequest): ReturnType<Router["plan"]> {
+    return this.#parts.router.plan(model, fallbacks);
+  }
+
+  providerOf({ provider, model }: Pick<LlmRequest, "provider" | "model">): Provider {
+    const found = this.#parts.providers.get(provider);
+    if (found !== undefined) return found;
+    throw new MortiseError("MORTISE_GATEWAY_NO_MODEL", { model: `${provider}/${model}`, reason: "there is no such provider", hint: "" });
+  }
+
+  models(): ReturnType<Router["models"]> {
+    return this.#parts.router.models();
+  }
+
+  hold(): () => void {
+    this.#holders++;
+    return () => {
+      if (--this.#holders === 0) this.#released?.();
+    };
+  }
+
+  async retire(): Promise<void> {
+    if (this.#holders > 0)
+      await new Promise<void>((resolve) => {
+        this.#released = resolve;
+      });
+    await Promise.all(this.#parts.owned.map((provider) => provider.close()));
+  }
+}
