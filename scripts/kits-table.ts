@@ -4,7 +4,9 @@ import { join } from "node:path";
 
 /** Those with QueryMT's interface; the number is its generation. */
 export type ProviderKitName = "provider3-rust" | "provider2-rust" | "provider3-go" | "provider2-go";
-export type KitName = "rust" | "go" | "assemblyscript" | "c" | "zig" | "javascript" | "argon2" | ProviderKitName;
+/** The providers that are shipped, and the one that the documentation has in full. */
+export type ShippedProviderName = "provider-openai" | "provider-anthropic" | "provider-google" | "provider-minimal";
+export type KitName = "rust" | "go" | "assemblyscript" | "c" | "zig" | "javascript" | "argon2" | ProviderKitName | ShippedProviderName;
 
 export interface Kit {
   /** The folder in `guests/kits`, and the built module's name without `.wasm`. */
@@ -20,6 +22,19 @@ export interface Kit {
 }
 
 const AS_PDK = "node_modules/@extism/as-pdk";
+
+/** What the shipped providers have in common. */
+const COMMON = ["answers", "base64", "conversation", "exchange", "exports", "faults", "settings", "streams"];
+
+function shippedProvider(name: ShippedProviderName, sources: readonly string[]): Kit {
+  return {
+    name,
+    kit: "extism-pdk 1.4.1",
+    files: ["Cargo.toml", "Cargo.lock", "src/lib.rs", ...sources.map((file) => `src/${file}.rs`)],
+    borrowed: Object.fromEntries(COMMON.map((file) => [`src/${file}.rs`, `guests/kits/provider-common/${file}.rs`])),
+    cheap: false,
+  };
+}
 
 export const KITS: readonly Kit[] = [
   { name: "rust", kit: "extism-pdk 1.4.1", files: ["Cargo.toml", "Cargo.lock", "src/lib.rs"], cheap: false },
@@ -62,6 +77,10 @@ export const KITS: readonly Kit[] = [
     borrowed: { "wire.go": "guests/kits/provider3-go/wire.go" },
     cheap: false,
   },
+  shippedProvider("provider-openai", ["wire", "messages", "events"]),
+  shippedProvider("provider-anthropic", ["wire", "messages", "events"]),
+  shippedProvider("provider-google", ["wire", "messages", "events", "schemas"]),
+  { name: "provider-minimal", kit: "extism-pdk 1.4.1", files: ["Cargo.toml", "Cargo.lock", "src/lib.rs"], cheap: false },
 ];
 
 const ROOT = join(import.meta.dirname, "..");

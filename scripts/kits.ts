@@ -25,6 +25,10 @@ const OPENERS: Readonly<Record<KitName, () => Promise<ToolchainState>>> = {
   "provider2-rust": () => openKitRust("wasm32-wasip1"),
   "provider3-go": openKitGo,
   "provider2-go": openKitGo,
+  "provider-openai": () => openKitRust("wasm32-wasip1"),
+  "provider-anthropic": () => openKitRust("wasm32-wasip1"),
+  "provider-google": () => openKitRust("wasm32-wasip1"),
+  "provider-minimal": () => openKitRust("wasm32-wasip1"),
 };
 
 const FLAGS: Readonly<Partial<Record<KitName, readonly string[]>>> = {

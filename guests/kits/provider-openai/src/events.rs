@@ -1,0 +1,112 @@
+// Streams of OpenAI's wire: events without names, usage at the end, and `[DONE]`.
+use serde_json::Value;
+
+use crate::answers::{Chunk, OpenCall, Usage};
+use crate::exchange::{list, text};
+use crate::faults::Fault;
+use crate::streams::{json_of, Read, Reader};
+use crate::wire::{add_content, arguments, error_in, finish_reason, thinking, usage};
+
+const MAX_CALLS: usize = 1024;
+
+#[derive(Default)]
+pub struct Events {
+    calls: Vec<(u64, OpenCall)>,
+    made: u32,
+    finish: Option<String>,
+    refused: bool,
+    usage: Option<Usage>,
+    done: bool,
+}
+
+impl Reader for Events {
+    fn event(&mut self, data: &[u8], to: &mut Vec<Chunk>) -> Result<Read, Fault> {
+        if data.trim_ascii() == b"[DONE]" {
+            self.end(to)?;
+            return Ok(Read::Whole);
+        }
+        let Some(event) = json_of(data)? else { return Ok(Read::Part) };
+        if let Some(fault) = error_in(&event) {
+            return Err(fault);
+        }
+        // Some servers count in each event; what came last is the whole.
+        self.usage = usage(&event).or(self.usage.take());
+        if let Some(choice) = list(&event, "choices").first() {
+            self.delta(&choice["delta"], data, to)?;
+            if let Some(reason) = text(choice, "finish_reason") {
+                self.finish = Some(reason.to_string());
+                self.complete(to);
+            }
+        }
+        Ok(Read::Whole)
+    }
+
+    fn end(&mut self, to: &mut Vec<Chunk>) -> Result<(), Fault> {
+        if self.done {
+            return Ok(());
+        }
+        self.done = true;
+        self.complete(to);
+        to.extend(self.usage.map(Chunk::Usage));
+        let finish_reason = if self.refused { "ContentFilter" } else { finish_reason(self.finish.as_deref(), self.made > 0) };
+        to.push(Chunk::Done { finish_reason });
+        Ok(())
+    }
+}
+
+impl Events {
+    fn delta(&mut self, delta: &Value, data: &[u8], to: &mut Vec<Chunk>) -> Result<(), Fault> {
+        let (mut said, mut thought) = (String::new(), thinking(delta).to_string());
+        add_content(&delta["content"], &mut said, &mut thought);
+        if let Some(refusal) = text(delta, "refusal") {
+            self.refused = true;
+            said += refusal;
+        }
+        if !thought.is_empty() {
+            to.push(Chunk::Thinking(thought));
+        }
+        if !said.is_empty() {
+            to.push(Chunk::Text(said));
+        }
+        for part in list(delta, "tool_calls") {
+            self.call(part, data, to)?;
+        }
+        Ok(())
+    }
+
+    /// Pieces belong together by their index. Servers leave it out, or give each call the same one and another id.
+    fn call(&mut self, part: &Value, data: &[u8], to: &mut Vec<Chunk>) -> Result<(), Fault> {
+        let index = part["index"].as_u64().unwrap_or(0);
+        let id = text(part, "id");
+        let known = self.calls.iter().position(|(at, call)| *at == index && id.is_none_or(|id| id == call.id));
+        let at = match known {
+            Some(at) => at,
+            None => {
+                if self.made as usize >= MAX_CALLS {
+                    return Err(Fault::bad_response("The stream has too many calls of tools", data));
+                }
+                // The one with the same index, if there is one, has ended.
+                if let Some(ended) = self.calls.iter().position(|(at, _)| *at == index) {
+                    self.calls.remove(ended).1.complete(to);
+                }
+                let id = id.map_or_else(|| format!("call_{}", self.made), str::to_string);
+                self.calls.push((index, OpenCall::new(self.made, id, String::new())));
+                self.made += 1;
+                self.calls.len() - 1
+            }
+        };
+        let function = &part["function"];
+        let call = &mut self.calls[at].1;
+        if call.name.is_empty() {
+            call.name = text(function, "name").unwrap_or_default().to_string();
+        }
+        call.push(&arguments(&function["arguments"]), to);
+        Ok(())
+    }
+
+    fn complete(&mut self, to: &mut Vec<Chunk>) {
+        for (_, call) in std::mem::take(&mut self.calls) {
+            call.complete(to);
+        }
+    }
+}
