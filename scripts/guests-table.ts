@@ -16,6 +16,8 @@ export interface Guest {
 }
 
 const ASSEMBLYSCRIPT = ["-O3", "--converge", "--use", "abort="];
+// What these take up in a call is forgotten when it is over, so that nothing has to be freed.
+const ASSEMBLYSCRIPT_GATEWAY = [...ASSEMBLYSCRIPT, "--runtime", "stub", "--enable", "simd"];
 const C = ["--target=wasm32-unknown-unknown", "-std=c17", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdlib"];
 // A small stack keeps the plugins within one page of memory.
 const C_LINK = ["-Wl,--no-entry", "-Wl,-z,stack-size=16384"];
@@ -24,6 +26,8 @@ const C_RELEASE = [...C, "-O3", ...C_LINK, "-Wl,--strip-all"];
 const C_PROGRAM = ["--target=wasm32-wasip1", "-std=c17", "-Wall", "-Wextra", "-Werror", "-Oz", "-Wl,--strip-all"];
 const RUST = ["--edition=2021", "-D", "warnings", "-C", "panic=abort", "-C", "lto=fat", "-C", "codegen-units=1"];
 const RUST_RELEASE = [...RUST, "-C", "strip=symbols", "-C", "link-arg=-zstack-size=32768"];
+// Plugins of the gateway are called for every request; their parsers need more of a stack.
+const RUST_GATEWAY = [...RUST, "-C", "strip=symbols", "-C", "link-arg=-zstack-size=131072", "-C", "target-feature=+simd128", "-C", "opt-level=s"];
 const GO = ["-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="];
 
 export const GUESTS: readonly Guest[] = [
@@ -82,6 +86,26 @@ export const GUESTS: readonly Guest[] = [
     name: "hooks.ts",
     language: "assemblyscript",
     includes: ["extism.ts"],
+    flags: [...ASSEMBLYSCRIPT, "--runtime", "incremental"],
+  },
+
+  // Plugins for notes: two versions of one, and one that calls another plugin and uses the store.
+  {
+    name: "tidy.ts",
+    language: "assemblyscript",
+    includes: ["note.ts", "linear.ts", "extism.ts"],
+    flags: [...ASSEMBLYSCRIPT, "--runtime", "incremental"],
+  },
+  {
+    name: "tidy_2.ts",
+    language: "assemblyscript",
+    includes: ["note.ts", "linear.ts", "extism.ts"],
+    flags: [...ASSEMBLYSCRIPT, "--runtime", "incremental"],
+  },
+  {
+    name: "stamp.ts",
+    language: "assemblyscript",
+    includes: ["note.ts", "linear.ts", "extism.ts"],
     flags: [...ASSEMBLYSCRIPT, "--runtime", "incremental"],
   },
 
@@ -163,6 +187,52 @@ export const GUESTS: readonly Guest[] = [
     language: "assemblyscript",
     includes: ["linear.ts"],
     flags: [...ASSEMBLYSCRIPT, "--runtime", "stub"],
+  },
+
+  // A provider of models that has no models.
+  {
+    name: "provider_echo.c",
+    language: "c",
+    includes: ["extism.h", "heap.h", "json.h"],
+    flags: [...C, "-Os", ...C_LINK, "-Wl,--strip-all"],
+  },
+
+  // Plugins for the LLM gateway, with Bifrost's interface.
+  {
+    name: "gateway_pii.rs",
+    language: "rust",
+    includes: ["gateway_arena.rs", "gateway_json.rs", "pii_match.rs", "pii_numbers.rs", "pii_redact.rs", "pii_scan.rs"],
+    flags: RUST_GATEWAY,
+  },
+  {
+    name: "gateway_schema.rs",
+    language: "rust",
+    includes: ["gateway_arena.rs", "gateway_json.rs", "schema_check.rs", "schema_pattern.rs"],
+    flags: RUST_GATEWAY,
+  },
+  {
+    name: "gateway_guard.c",
+    language: "c",
+    includes: ["guard_phrases.h", "fold_text.h", "gateway_json.h", "linear.h", "heap.h", "text.h"],
+    flags: [...C_RELEASE, "-msimd128"],
+  },
+  {
+    name: "gateway_budget.ts",
+    language: "assemblyscript",
+    includes: ["gateway.ts", "services.ts"],
+    flags: ASSEMBLYSCRIPT_GATEWAY,
+  },
+  {
+    name: "gateway_audit.ts",
+    language: "assemblyscript",
+    includes: ["gateway.ts", "services.ts"],
+    flags: ASSEMBLYSCRIPT_GATEWAY,
+  },
+  {
+    name: "gateway_cache.ts",
+    language: "assemblyscript",
+    includes: ["gateway.ts", "services.ts"],
+    flags: ASSEMBLYSCRIPT_GATEWAY,
   },
 
   // For the host's tests of what all interfaces have in common, and of each.

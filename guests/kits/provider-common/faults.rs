@@ -28,6 +28,11 @@ impl Fault {
         Fault(json!({"type": "response_format_error", "message": clean(&message.to_string()), "raw_response": raw}))
     }
 
+    /// A stream that ended before the model had stopped: what came of it is not the whole answer.
+    pub fn cut() -> Fault {
+        Fault(json!({"type": "transport", "kind": "connection_closed", "message": "The stream ended before the model had stopped"}))
+    }
+
     pub fn invalid(message: impl ToString) -> Fault {
         Fault::new("invalid_request", message)
     }

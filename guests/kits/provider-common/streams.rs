@@ -12,7 +12,7 @@ const MAX_PARSERS: usize = 4096;
 /// What a wire makes of events.
 pub trait Reader: Default {
     fn event(&mut self, data: &[u8], to: &mut Vec<Chunk>) -> Result<Read, Fault>;
-    /// The stream is over.
+    /// The stream is over; an error if the model had not stopped.
     fn end(&mut self, to: &mut Vec<Chunk>) -> Result<(), Fault>;
 }
 

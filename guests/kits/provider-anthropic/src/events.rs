@@ -33,7 +33,7 @@ impl Reader for Events {
                 self.finish = text(&event["delta"], "stop_reason").map(str::to_string).or(self.finish.take());
                 self.count(&event["usage"]);
             }
-            "message_stop" => self.end(to)?,
+            "message_stop" => self.close(to),
             "error" => return Err(error_event(&event)),
             // Pings, and what there will be one day.
             _ => {}
@@ -41,9 +41,20 @@ impl Reader for Events {
         Ok(Read::Whole)
     }
 
+    /// The reason comes after all blocks, so that nothing but `message_stop` is missing where it is there.
     fn end(&mut self, to: &mut Vec<Chunk>) -> Result<(), Fault> {
+        if !self.done && self.finish.is_none() {
+            return Err(Fault::cut());
+        }
+        self.close(to);
+        Ok(())
+    }
+}
+
+impl Events {
+    fn close(&mut self, to: &mut Vec<Chunk>) {
         if self.done {
-            return Ok(());
+            return;
         }
         self.done = true;
         for (_, call) in std::mem::take(&mut self.calls) {
@@ -53,11 +64,8 @@ impl Reader for Events {
             to.push(Chunk::Usage(usage(&Value::Object(std::mem::take(&mut self.usage)))));
         }
         to.push(Chunk::Done { finish_reason: finish_reason(self.finish.as_deref()) });
-        Ok(())
     }
-}
 
-impl Events {
     fn count(&mut self, usage: &Value) {
         let counts = usage.as_object().into_iter().flatten();
         self.usage.extend(counts.filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), value.clone())));

@@ -50,6 +50,9 @@ impl Reader for Events {
         if self.done {
             return Ok(());
         }
+        if self.finish.is_none() && !self.blocked {
+            return Err(Fault::cut());
+        }
         self.done = true;
         to.extend(self.usage.map(Chunk::Usage));
         let finish_reason = if self.blocked { "ContentFilter" } else { finish_reason(self.finish.as_deref(), self.made > 0) };

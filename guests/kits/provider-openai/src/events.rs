@@ -22,7 +22,7 @@ pub struct Events {
 impl Reader for Events {
     fn event(&mut self, data: &[u8], to: &mut Vec<Chunk>) -> Result<Read, Fault> {
         if data.trim_ascii() == b"[DONE]" {
-            self.end(to)?;
+            self.stop(to);
             return Ok(Read::Whole);
         }
         let Some(event) = json_of(data)? else { return Ok(Read::Part) };
@@ -41,20 +41,28 @@ impl Reader for Events {
         Ok(Read::Whole)
     }
 
+    /// Some servers leave `[DONE]` out; one that left out both it and the reason has not got to the end.
     fn end(&mut self, to: &mut Vec<Chunk>) -> Result<(), Fault> {
+        if !self.done && self.finish.is_none() {
+            return Err(Fault::cut());
+        }
+        self.stop(to);
+        Ok(())
+    }
+}
+
+impl Events {
+    fn stop(&mut self, to: &mut Vec<Chunk>) {
         if self.done {
-            return Ok(());
+            return;
         }
         self.done = true;
         self.complete(to);
         to.extend(self.usage.map(Chunk::Usage));
         let finish_reason = if self.refused { "ContentFilter" } else { finish_reason(self.finish.as_deref(), self.made > 0) };
         to.push(Chunk::Done { finish_reason });
-        Ok(())
     }
-}
 
-impl Events {
     fn delta(&mut self, delta: &Value, data: &[u8], to: &mut Vec<Chunk>) -> Result<(), Fault> {
         let (mut said, mut thought) = (String::new(), thinking(delta).to_string());
         add_content(&delta["content"], &mut said, &mut thought);

@@ -1,0 +1,42 @@
+// What the gateway tells observers of a request that is over.
+
+import type { JsonObject, LlmRequest, LlmResult, RequestContext } from "../../../src/index.ts";
+import { type Gateway, completion, pass } from "./open-gateway.ts";
+
+/** The message for a request and what came of it. */
+export function completed(request: LlmRequest, result: LlmResult, context: RequestContext, more: JsonObject = {}): JsonObject {
+  const { response = null, error } = result;
+  return {
+    request_id: context.id,
+    client: context.attributes.get("client") ?? null,
+    api: "chat",
+    provider: request.provider,
+    model: request.model,
+    stream: false,
+    request,
+    response,
+    error: error === undefined ? null : { kind: "upstream", message: error.error.message, status: error.status_code ?? 500 },
+    usage: response?.["usage"] ?? null,
+    attempts: 1,
+    duration_ms: 12,
+    ...more,
+  };
+}
+
+/** A whole answer that took so many tokens. */
+export const answerOf = (tokens: number, content = "Fine."): LlmResult => ({
+  response: completion({ content }, { usage: { prompt_tokens: 1, completion_tokens: tokens - 1, total_tokens: tokens } }),
+});
+
+/** A request from its beginning to its end, as the gateway does it. */
+export async function exchange(
+  host: Gateway,
+  request: LlmRequest,
+  answer: LlmResult,
+  context: RequestContext,
+  more: JsonObject = {},
+): Promise<LlmResult> {
+  const { result } = await pass(host, request, answer, context);
+  await host.hooks.completed(completed(request, result, context, more), { request: context });
+  return result;
+}
