@@ -9,6 +9,7 @@ import { CALL, ECHO, SCAN } from "./row-call.ts";
 import { ABI } from "./row-abi.ts";
 import { ASYNC } from "./row-async.ts";
 import { DEADLINE } from "./row-deadline.ts";
+import { GATEWAY } from "./row-gateway.ts";
 import { HOOKS_ROW } from "./row-hooks.ts";
 import { IDLE } from "./row-idle.ts";
 import { LOAD } from "./row-load.ts";
@@ -17,7 +18,7 @@ import { PLUGIN_CALLS } from "./row-plugin-calls.ts";
 import { RELOAD_ROW } from "./row-reload.ts";
 import { SERVICE } from "./row-services.ts";
 
-const ROWS: readonly Row[] = [CALL, ECHO, SCAN, ASYNC, ABI, HOOKS_ROW, SERVICE, PLUGIN_CALLS, RELOAD_ROW, METERING, LOAD, IDLE, DEADLINE];
+const ROWS: readonly Row[] = [CALL, ECHO, SCAN, ASYNC, ABI, HOOKS_ROW, SERVICE, PLUGIN_CALLS, RELOAD_ROW, METERING, LOAD, IDLE, DEADLINE, GATEWAY];
 const PAGE = new URL("../docs/benchmarks.md", import.meta.url);
 const RESULTS_MARK = "<!-- results: written by `npm run bench -- --write` -->";
 

@@ -234,6 +234,12 @@ export const GUESTS: readonly Guest[] = [
     includes: ["gateway.ts", "services.ts"],
     flags: ASSEMBLYSCRIPT_GATEWAY,
   },
+  {
+    name: "code_names.ts",
+    language: "assemblyscript",
+    includes: ["gateway.ts", "services.ts"],
+    flags: ASSEMBLYSCRIPT_GATEWAY,
+  },
 
   // For the host's tests of what all interfaces have in common, and of each.
   { name: "extism_fixtures.c", language: "c", includes: ["block_fixtures.h", "extism.h", "heap.h", "text.h"], flags: C_RELEASE },

@@ -1,10 +1,11 @@
 // The long test: every attack thousands of times, which must not leave memory behind, a hundred thousand mixed calls over
-// all isolations, a plugin that is reloaded under load, and a million cases of the fuzzer. Writes docs/soak-results.md.
+// all isolations, a plugin that is reloaded under load, a gateway under load, and a million cases of the fuzzer. Writes
+// docs/soak-results.md.
 //
-//   npm run soak -- [--only NAME] [--quick] [--cases N] [--calls N] [--seconds N]
+//   npm run soak -- [--only NAME] [--quick] [--cases N] [--calls N] [--seconds N] [--no-gateway]
 //
 // --cases says how many cases the fuzzer gets, --calls how many mixed calls there are, --seconds how long there are reloads; 0
-// leaves them out.
+// leaves them out. `--only gateway` runs the gateway's part alone.
 
 import { execFile, spawnSync } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
@@ -14,6 +15,8 @@ import { parseArgs, promisify } from "node:util";
 import { type Attack, ATTACKS } from "../test/attacks/attacks.ts";
 import type { SoakReport } from "./soak-attack.ts";
 import type { MixedReport } from "./soak-calls.ts";
+import { gatewayFaults, gatewaySection } from "./soak-gateway-section.ts";
+import type { GatewayReport } from "./soak-gateway.ts";
 import { reloadFaults, reloadSection } from "./soak-reload-section.ts";
 import type { ReloadReport } from "./soak-reload.ts";
 
@@ -34,6 +37,7 @@ const CHILD = file("soak-attack.ts");
 const FUZZER = file("fuzz.ts");
 const MIXED = file("soak-calls.ts");
 const RELOADS = file("soak-reload.ts");
+const GATEWAY = file("soak-gateway.ts");
 const RESULTS = file("../docs/soak-results.md");
 
 interface Plan {
@@ -136,6 +140,11 @@ async function reload(seconds: number, sequences: number): Promise<ReloadReport>
   return JSON.parse(stdout) as ReloadReport;
 }
 
+async function storm(quick: boolean): Promise<GatewayReport> {
+  const { stdout } = await run(process.execPath, ["--conditions=source", GATEWAY, ...(quick ? ["--quick"] : [])], { maxBuffer: 16 * MIB });
+  return JSON.parse(stdout) as GatewayReport;
+}
+
 /** What mixed calls left behind or got wrong; nothing, if all is well. */
 function mixedFaults({ wrong, hanging, handles, before, after }: MixedReport): string[] {
   const faults = [...wrong];
@@ -195,14 +204,16 @@ interface Others {
   readonly fuzzing: FuzzResult | undefined;
   readonly mixed: MixedReport | undefined;
   readonly reloads: ReloadReport | undefined;
+  readonly gateway: GatewayReport | undefined;
 }
 
-function document(rows: readonly Row[], { fuzzing, mixed, reloads }: Others, quick: boolean): string {
+function document(rows: readonly Row[], { fuzzing, mixed, reloads, gateway }: Others, quick: boolean): string {
   const count = (verdict: Verdict): number => rows.filter((row) => verdictOf(row) === verdict).length;
   const repetitions = rows.reduce((sum, { report }) => sum + (report?.repetitions.at(-1) ?? 0), 0);
   const mixedOk = mixed === undefined || mixedFaults(mixed).length === 0;
   const reloadsOk = reloads === undefined || reloadFaults(reloads).length === 0;
-  const passed = count("grew") + count("failed") === 0 && fuzzing?.ok !== false && mixedOk && reloadsOk;
+  const gatewayOk = gateway === undefined || gatewayFaults(gateway).length === 0;
+  const passed = count("grew") + count("failed") === 0 && fuzzing?.ok !== false && mixedOk && reloadsOk && gatewayOk;
   return [
     "# Soak results",
     "",
@@ -220,11 +231,13 @@ function document(rows: readonly Row[], { fuzzing, mixed, reloads }: Others, qui
     `- Held: ${count("held")}, levelled off: ${count("levelled off")}, grew: ${count("grew")}, failed: ${count("failed")}`,
     `- Mixed calls: ${mixed === undefined ? "not run" : mixedOk ? "held" : "**failed**"}`,
     `- Reloads under load: ${reloads === undefined ? "not run" : reloadsOk ? "held" : "**failed**"}`,
+    `- The gateway: ${gateway === undefined ? "not run" : gatewayOk ? "held" : "**failed**"}`,
     `- Fuzzer: ${fuzzing === undefined ? "not run" : fuzzing.ok ? "held" : "**failed**"}`,
     `- Verdict: ${passed ? "**passed**" : "**not passed**"}`,
     "",
     ...(mixed === undefined ? [] : mixedSection(mixed)),
     ...(reloads === undefined ? [] : reloadSection(reloads)),
+    ...(gateway === undefined ? [] : gatewaySection(gateway)),
     "## Attacks",
     "",
     "| attack | repetitions at the measurements | endings | heap, MiB | RSS, MiB | s | verdict |",
@@ -260,10 +273,13 @@ const { values } = parseArgs({
     cases: { type: "string" },
     calls: { type: "string" },
     seconds: { type: "string" },
+    gateway: { type: "boolean", default: true },
   },
+  allowNegative: true,
 });
 const plan = values.quick ? QUICK : FULL;
-const attacks = chosen(values.only);
+const onlyGateway = values.only === "gateway";
+const attacks = onlyGateway ? [] : chosen(values.only);
 const rows = await soakAll(attacks, plan);
 const cases = values.cases === undefined ? plan.fuzzCases : Number(values.cases);
 const fuzzing = values.only === undefined && cases > 0 ? fuzz(cases) : undefined;
@@ -274,13 +290,16 @@ if (mixed !== undefined) console.log(mixedSection(mixed).join("\n"));
 const seconds = values.seconds === undefined ? plan.reloadSeconds : Number(values.seconds);
 const reloads = values.only === undefined && seconds > 0 ? await reload(seconds, plan.sequences) : undefined;
 if (reloads !== undefined) console.log(reloadSection(reloads).join("\n"));
+const gateway = onlyGateway || (values.only === undefined && values.gateway) ? await storm(values.quick) : undefined;
+if (gateway !== undefined) console.log(gatewaySection(gateway).join("\n"));
 // Part of the attacks says nothing of the whole: the file stays as it is.
-if (values.only === undefined) writeFileSync(RESULTS, document(rows, { fuzzing, mixed, reloads }, values.quick));
+if (values.only === undefined) writeFileSync(RESULTS, document(rows, { fuzzing, mixed, reloads, gateway }, values.quick));
 process.exitCode =
   rows.every((row) => ["held", "levelled off"].includes(verdictOf(row))) &&
   fuzzing?.ok !== false &&
-  rows.length > 0 &&
+  (rows.length > 0 || onlyGateway) &&
   (mixed === undefined || mixedFaults(mixed).length === 0) &&
-  (reloads === undefined || reloadFaults(reloads).length === 0)
+  (reloads === undefined || reloadFaults(reloads).length === 0) &&
+  (gateway === undefined || gatewayFaults(gateway).length === 0)
     ? 0
     : 1;

@@ -160,7 +160,16 @@ static int is_one_of(slice name, const char *const *names) {
 }
 
 /* Members that are no text: names of kinds and calls, and files in base64. */
-static const char *const NOT_TEXT[] = {"role", "type", "id", "tool_call_id", "call_id", "data", "file_data", "signature", "encrypted_content", 0};
+static const char *const NOT_TEXT[] = {"role", "type", "id", "tool_call_id", "call_id", "file_data", "signature", "encrypted_content", 0};
+/* Kinds of objects whose `data` is no text; documents that are text have another one, and audio has none. */
+static const char *const NOT_TEXT_DATA[] = {"\"base64\"", "\"redacted_thinking\"", "\"reasoning.encrypted\"", 0};
+
+static int is_text_data(slice object) {
+  slice type = rest_of(object, "type");
+  if (type.length == 0) return 0;
+  type.length = value_end(type, 0);
+  return !is_one_of(type, NOT_TEXT_DATA);
+}
 
 static int is_skipped(slice message) {
   slice role = rest_of(message, "role");
@@ -177,6 +186,7 @@ static int is_skipped(slice message) {
 /* Folds all texts of a value; the parts of one message are read as one text. 0 if it is nested too deeply, or does not end. */
 static int fold_value(folder *f, slice json, int is_input) {
   uint8_t objects[MAX_DEPTH];
+  size_t starts[MAX_DEPTH];
   int depth = 0;
   int is_value = 1;
   slice key = {json.at, 0};
@@ -194,7 +204,8 @@ static int fold_value(folder *f, slice json, int is_input) {
       }
       slice head = {json.at + start, json.length - start < 5 ? json.length - start : 5};
       int is_file = (slice_is(key, "url") || slice_is(key, "image_url")) && slice_is(head, "data:");
-      if (is_one_of(key, NOT_TEXT) || is_file) at = string_end(json, at);
+      int is_data = slice_is(key, "data") && depth > 0 && !is_text_data((slice){json.at + starts[depth - 1], json.length - starts[depth - 1]});
+      if (is_one_of(key, NOT_TEXT) || is_file || is_data) at = string_end(json, at);
       else {
         at = fold_string(f, json, start);
         put(f, ' ');
@@ -212,6 +223,7 @@ static int fold_value(folder *f, slice json, int is_input) {
           continue;
         }
       }
+      starts[depth] = at;
       objects[depth++] = c == '{';
       is_value = c == '[';
     } else if (c == '}' || c == ']') {

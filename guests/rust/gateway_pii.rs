@@ -42,7 +42,8 @@ const SKIPPED: [&str; 17] = [
     "encrypted_content",
 ];
 /// Parameters that may name people.
-const PARAMS: [&str; 4] = ["user", "metadata", "safety_identifier", "prediction"];
+const PARAMS: [&str; 4] = ["user", METADATA, "safety_identifier", "prediction"];
+const METADATA: &str = "metadata";
 
 #[no_mangle]
 pub extern "C" fn malloc(size: usize) -> *mut u8 {
@@ -148,7 +149,7 @@ pub unsafe extern "C" fn pre_hook(at: *const u8, length: usize) -> u64 {
             let mut params = Value::parse(params)?;
             let mut changed = false;
             for name in PARAMS {
-                changed |= params.get_mut(name).map_or(false, |value| redact(value, "", &mut redactor));
+                changed |= params.get_mut(name).map_or(false, |value| redact(value, name, &mut redactor));
             }
             if changed {
                 changes.push(("params", params));
@@ -263,7 +264,7 @@ fn values_to_keep(values: &Values) -> Vec<(String, Value)> {
 
 // ---- whole texts
 
-/// Changes all texts in a value; true if there was something to change.
+/// Changes all texts in the value of a member; true if there was something to change.
 fn redact(value: &mut Value, key: &str, redactor: &mut Redactor) -> bool {
     match value {
         Value::Text(text) if !SKIPPED.contains(&key) => match redactor.whole(text, key == "arguments") {
@@ -274,7 +275,15 @@ fn redact(value: &mut Value, key: &str, redactor: &mut Redactor) -> bool {
             None => false,
         },
         Value::List(values) => values.iter_mut().fold(false, |changed, each| redact(each, key, redactor) | changed),
-        Value::Object(entries) => entries.iter_mut().fold(false, |changed, (name, each)| redact(each, name, redactor) | changed),
+        Value::Object(entries) => {
+            // The names in metadata are the client's own, and `data` of a document that is text is speech.
+            let own = key == METADATA;
+            let is_text = entries.iter().any(|(name, each)| name == "type" && each.as_text() == Some("text"));
+            entries.iter_mut().fold(false, |changed, (name, each)| {
+                let name = if own || (is_text && name == "data") { "" } else { name.as_str() };
+                redact(each, name, redactor) | changed
+            })
+        }
         _ => false,
     }
 }

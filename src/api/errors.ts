@@ -130,7 +130,7 @@ export const ERRORS = {
   MORTISE_PROVIDER_OUTPUT: entry(502, `Failed in ${WHO}: what it gave is not what a provider gives: {reason}`),
   // the gateway
   MORTISE_LISTEN: entry(500, "Cannot listen at {address}: {reason}"),
-  MORTISE_NO_ANSWER: entry(502, "Got no answer from {from}: {reason}"),
+  MORTISE_NO_ANSWER: entry(502, "Cannot get an answer from {from}: {reason}"),
   MORTISE_GATEWAY_REQUEST: entry(400, "Refused the request: {what} {reason}"),
   MORTISE_GATEWAY_KEY: entry(401, "Refused the request: its key is not known: {reason}"),
   MORTISE_GATEWAY_PATH: entry(404, "Refused the request: there is nothing at {path}"),
@@ -143,8 +143,14 @@ export const ERRORS = {
   MORTISE_GATEWAY_NO_MODEL: entry(404, `Cannot find model "{model}": {reason}{hint}`),
   MORTISE_GATEWAY_RATE_LIMIT: entry(429, `Refused the request: client "{client}" may use {limit} {unit} in {windowMs} ms`),
   MORTISE_GATEWAY_BUSY: entry(503, "Refused the request: {what} serves {limit} at a time, and {reason}"),
-  MORTISE_GATEWAY_NO_KEY: entry(503, `Cannot ask provider "{provider}": each of its keys that may be used was refused, and rests; the last one: {reason}`),
-  MORTISE_GATEWAY_SUSPENDED: entry(503, `Cannot ask provider "{provider}": it failed too often, the last time with {lastFailure}; its breaker is {state}`),
+  MORTISE_GATEWAY_NO_KEY: entry(
+    503,
+    `Cannot ask provider "{provider}": each of its keys that may be used was refused, and rests; the last one: {reason}`,
+  ),
+  MORTISE_GATEWAY_SUSPENDED: entry(
+    503,
+    `Cannot ask provider "{provider}": it failed too often, the last time with {lastFailure}; its breaker is {state}`,
+  ),
   MORTISE_GATEWAY_DEADLINE: entry(504, "Gave up {what}: it took longer than the {limit} ms that {option} allows"),
   MORTISE_GATEWAY_FULL: entry(503, "Refused the request: {reason}"),
   MORTISE_GATEWAY_ANSWERED: entry(502, "{reason}"),

@@ -40,16 +40,19 @@ export class RequestContext {
 
   /** @throws MortiseError MORTISE_INVALID_OPTION */
   constructor({ id = randomUUID(), traceparent, attributes = {}, timeoutMs = Number.POSITIVE_INFINITY, signal, clock = now }: RequestOptions = {}) {
-    for (const [name, value] of Object.entries({ id, traceparent: traceparent ?? "" }))
-      if (typeof value !== "string") throw invalidOption(name, typeof value, "text");
-    for (const [name, value] of Object.entries(attributes))
+    if (typeof id !== "string") throw invalidOption("id", typeof id, "text");
+    if (typeof (traceparent ?? "") !== "string") throw invalidOption("traceparent", typeof traceparent, "text");
+    this.attributes = new Map();
+    for (const name of Object.keys(attributes)) {
+      const value = attributes[name];
       if (typeof value !== "string") throw invalidOption(`attributes.${name}`, typeof value, "text");
+      this.attributes.set(name, value);
+    }
     // Not a number would be no deadline at all; one that has passed already is a deadline.
     if (typeof timeoutMs !== "number" || Number.isNaN(timeoutMs)) throw invalidOption("timeoutMs", printable(timeoutMs), "a number of milliseconds");
     this.id = id;
     this.traceparent = traceparent;
     this.signal = signal;
-    this.attributes = new Map(Object.entries(attributes));
     this.timeoutMs = timeoutMs;
     this.#clock = clock;
     this.#endsAt = timeoutMs === Number.POSITIVE_INFINITY ? timeoutMs : clock() + timeoutMs;

@@ -4,8 +4,10 @@ import type { Command } from "commander";
 
 import type { Config } from "../config/config.ts";
 import type { ConfigProblem } from "../config/problems.ts";
+import type { MortiseError } from "../index.ts";
 import { EXIT, exitCodeOf, printFailure, toMortiseError } from "./failure.ts";
 import { printNote } from "./notes.ts";
+import { plural } from "./quantities.ts";
 import { jsonText, visible } from "./terminal.ts";
 
 /** The file that is meant where none is named. */
@@ -32,7 +34,7 @@ export function defineConfig(program: Command, done: (exitCode: number) => void)
     .command("check")
     .description("say whether a configuration is right")
     .argument("[file]", `the configuration (default: ${STANDARD_FILE})`)
-    .option("--secrets", "also look whether the secrets of its plugins are there")
+    .option("--secrets", "also look whether the secrets that it names are there")
     .option("--json", "print one JSON object")
     .action(async (file: string | undefined, flags: ConfigFlags) => done(await checkCommand(file ?? STANDARD_FILE, flags)));
   config
@@ -51,14 +53,19 @@ async function checkCommand(file: string, { json = false, secrets = false }: Con
   return reporting(json, async () => {
     const { readConfig } = await import("../config/read-config.ts");
     const config = await readConfig(file);
+    if (config.gateway !== undefined) (await import("./serve/gateway-faults.ts")).checkRoutes(config);
     const warnings = [...config.warnings, ...(secrets ? await checkSecrets(config) : [])];
     const { plugins } = config;
     const files = config.documents.map(({ path }) => path);
-    if (json) process.stdout.write(`${jsonText({ ok: true, files, plugins: plugins.map(({ name }) => name), warnings })}\n`);
+    if (json)
+      process.stdout.write(
+        `${jsonText({ ok: true, files, plugins: plugins.map(({ name }) => name), ...(config.gateway && { providers: config.gateway.providers.map(({ name }) => name) }), warnings })}\n`,
+      );
     else {
       printWarnings(warnings);
       const included = files.length > 1 ? `, ${files.length} files` : "";
-      process.stdout.write(`${visible(file)}: no problems (${plugins.length} ${plugins.length === 1 ? "plugin" : "plugins"}${included})\n`);
+      const providers = config.gateway === undefined ? "" : `, ${plural(config.gateway.providers.length, "provider")}`;
+      process.stdout.write(`${visible(file)}: no problems (${plural(plugins.length, "plugin")}${providers}${included})\n`);
     }
   });
 }
@@ -87,13 +94,17 @@ async function schemaCommand(): Promise<number> {
   return EXIT.ok;
 }
 
-/** Looks at every secret of the plugins that are enabled, and of the store. @throws MortiseError MORTISE_SECRET_MISSING */
+/** Looks at every secret of the plugins that are enabled, of the store and of the gateway. @throws MortiseError MORTISE_SECRET_MISSING */
 async function checkSecrets(config: Config): Promise<ConfigProblem[]> {
-  const { resolveSecrets, resolveStoreUrl } = await import("../config/resolve-secrets.ts");
+  const [{ resolveSecrets, resolveStoreUrl }, { toGatewayOptions }] = await Promise.all([
+    import("../config/resolve-secrets.ts"),
+    import("../config/gateway-options.ts"),
+  ]);
   const warnings: ConfigProblem[] = [];
   const sources = { env: process.env, onWarning: (warning: ConfigProblem) => void warnings.push(warning) };
   await resolveStoreUrl(config, sources);
   for (const plugin of config.plugins) if (plugin.enabled) await resolveSecrets(plugin, sources);
+  if (config.gateway !== undefined) await toGatewayOptions(config, sources);
   return warnings;
 }
 
@@ -107,19 +118,25 @@ async function reporting(json: boolean, run: () => Promise<void>): Promise<numbe
     if (json) process.stdout.write(`${jsonText({ ok: false, error: failure.toJSON() })}\n`);
     else {
       printFailure(failure);
-      const { problems = [], count = 0 } = failure.details as { readonly problems?: readonly ConfigProblem[]; readonly count?: number };
-      const others = problems.slice(1).map((each) => `  ${describeProblem(each)}\n`);
-      if (count > problems.length) others.push(`  and ${count - problems.length} more\n`);
-      process.stderr.write(others.join(""));
+      printProblems(failure);
     }
     return exitCodeOf(failure);
   }
+}
+
+/** Prints the problems that the message of a failure does not have. */
+export function printProblems({ details }: MortiseError): void {
+  const { problems = [], count = 0 } = details as { readonly problems?: readonly ConfigProblem[]; readonly count?: number };
+  const others = problems.slice(1).map((each) => `  ${describeProblem(each)}\n`);
+  if (count > problems.length) others.push(`  and ${count - problems.length} more\n`);
+  process.stderr.write(others.join(""));
 }
 
 function printWarnings(warnings: readonly ConfigProblem[]): void {
   for (const warning of warnings) printNote(describeProblem(warning));
 }
 
-function describeProblem({ source, line, column, reason }: ConfigProblem): string {
+/** `"mortise.toml", line 12, column 3: …`, safe for a terminal. */
+export function describeProblem({ source, line, column, reason }: ConfigProblem): string {
   return visible(`${source}${line === undefined || column === undefined ? "" : `, line ${line}, column ${column}`}: ${reason}`);
 }

@@ -11,9 +11,10 @@ type Table = Readonly<Record<string, unknown>>;
 
 /** The lines of a configuration. */
 export function configLines(config: Omit<ConfigDescription, "origins">, origins: Origins): string[] {
-  const { plugins, native, ...tables } = config;
+  const { plugins, native, gateway, ...tables } = config;
   const lines = Object.entries(tables).flatMap(([key, table]) => tableLines([key], `[${key}]`, table, origins));
   for (const [index, grant] of native.entries()) lines.push(...tableLines(["native", index], "[[native]]", grant as Table, origins));
+  if (gateway !== undefined) lines.push(...tableLines(["gateway"], "[gateway]", gateway, origins));
   for (const [index, plugin] of plugins.entries()) lines.push(...tableLines(["plugins", index], "[[plugins]]", plugin, origins));
   return lines.slice(1);
 }
@@ -25,8 +26,11 @@ function tableLines(place: Place, header: string, table: Table, origins: Origins
   for (const [key, value] of Object.entries(table)) {
     const at = [...place, key];
     if (isTable(value) && !isFree(at)) {
-      const path = at.filter((part) => typeof part === "string").map(keyText);
-      below.push(...tableLines(at, `[${path.join(".")}]`, value, origins));
+      below.push(...tableLines(at, `[${pathText(at)}]`, value, origins));
+      continue;
+    }
+    if (isTables(value)) {
+      for (const [index, each] of value.entries()) below.push(...tableLines([...at, index], `[[${pathText(at)}]]`, each, origins));
       continue;
     }
     const mark = origins.get(placeName(at));
@@ -38,7 +42,25 @@ function tableLines(place: Place, header: string, table: Table, origins: Origins
 
 /** Tables of a plugin's own, and tables without a schema, stand on one line. */
 function isFree(place: Place): boolean {
-  return place.at(-3) === "filters" || place.at(-2) === "config" || place.at(-2) === "env" || place.at(-2) === "files" || place.at(-2) === "paths";
+  return (
+    place.at(-2) === "aliases" ||
+    place.at(-3) === "filters" ||
+    place.at(-2) === "config" ||
+    place.at(-2) === "env" ||
+    place.at(-2) === "files" ||
+    place.at(-2) === "paths"
+  );
+}
+
+function isTables(value: unknown): value is readonly Table[] {
+  return Array.isArray(value) && value.length > 0 && (value as readonly unknown[]).every(isTable);
+}
+
+function pathText(place: Place): string {
+  return place
+    .filter((part) => typeof part === "string")
+    .map(keyText)
+    .join(".");
 }
 
 function isTable(value: unknown): value is Table {

@@ -6,6 +6,7 @@ import { Command, CommanderError, Option } from "commander";
 
 import { defineAudit } from "./audit-command.ts";
 import { type CallFlags, LOG_CHOICES, callCommand } from "./call-command.ts";
+import { defineChat } from "./chat-command.ts";
 import { defineConfig } from "./config-command.ts";
 import { EXIT, usageError } from "./failure.ts";
 import { type InspectFlags, inspectCommand } from "./inspect-command.ts";
@@ -13,6 +14,7 @@ import { parseFolder, parseGrant, parseMemory, parsePair, parseRepeated, parseWh
 import { definePlugin } from "./plugin-command.ts";
 import { ABIS, ISOLATIONS, WASM_ABIS } from "./plugin-flags.ts";
 import { type RunFlags, runCommand } from "./run-command.ts";
+import { defineServe } from "./serve-command.ts";
 
 const EXAMPLES = `
 Examples:
@@ -99,6 +101,8 @@ function defineProgram(done: (exitCode: number) => void): Command {
     .configureOutput({ outputError: () => {} })
     .configureHelp({ optionDescription: (option) => option.description })
     .addHelpText("after", EXAMPLES);
+  defineServe(program, done);
+  defineChat(program, done);
   defineCall(program, done);
   defineRun(program, done);
   program

@@ -74,7 +74,7 @@ export interface PluginTarget {
 export async function loadConfigured(host: PluginTarget, config: Config, sources: SecretSources): Promise<Plugin[]> {
   const loaded: Plugin[] = [];
   try {
-    for (const plugin of inOrder(config.plugins)) {
+    for (const plugin of loadOrder(config.plugins)) {
       const { source, options } = toPluginOptions(plugin, await resolveSecrets(plugin, sources), config.native);
       loaded.push(await host.plugins.load(source, options));
     }
@@ -91,8 +91,8 @@ export async function loadConfigured(host: PluginTarget, config: Config, sources
   }
 }
 
-/** Those that others depend on before these; otherwise by their order. */
-function inOrder(plugins: readonly PluginConfig[]): PluginConfig[] {
+/** The plugins that are enabled: those that others depend on before these; otherwise by their order. */
+export function loadOrder(plugins: readonly PluginConfig[]): PluginConfig[] {
   const sorted = plugins.filter(({ enabled }) => enabled).toSorted((a, b) => a.order - b.order || (a.name < b.name ? -1 : 1));
   const ordered = new Set<PluginConfig>();
   const visiting = new Set<PluginConfig>();

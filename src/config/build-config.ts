@@ -21,13 +21,14 @@ import {
   numbersOf,
   scaled,
 } from "./number-keys.ts";
+import { gatewayWarnings, readGateway } from "./gateway-config.ts";
 import { REDIS_URL, isRedisUrl } from "./redis-url.ts";
 import { type PluginDefaults, readPermissions, readPlugin } from "./plugin-config.ts";
 import { type ConfigProblem, type Finding, MAX_PROBLEMS, configError, problemAt, whereOf } from "./problems.ts";
 import type { RawConfig, RawPlugin } from "./schema.ts";
 
 /** Keys that count in the main file alone: they say what all plugins may have. */
-const MAIN_ONLY = ["defaults", "ceilings", "store", "services", "native"] as const;
+const MAIN_ONLY = ["defaults", "ceilings", "store", "services", "native", "gateway"] as const;
 
 /** Collects problems; only so many are looked up in their texts. */
 class Problems {
@@ -70,6 +71,9 @@ export function buildConfig(files: readonly ConfigFile[], found: readonly Config
   checkPlugins(plugins, databases, files, problems);
   const hooks = readHooks(raws, files, problems);
   const store = readStore(raws[0]?.store, main, problems);
+  const gateway =
+    raws[0]?.gateway &&
+    readGateway(raws[0].gateway, { origin: main.origin, folder: main.folder, ceilings, report: (finding) => problems.add(main, finding) });
   if (problems.count > 0) throw configError(problems.list.toSorted(byPosition(files)), problems.count);
   return Object.freeze({
     plugins,
@@ -78,8 +82,9 @@ export function buildConfig(files: readonly ConfigFile[], found: readonly Config
     databases,
     hooks,
     native: (raws[0]?.native ?? []).map(({ path, digest }) => ({ path: resolve(main.folder, path), digest })),
+    gateway,
     documents: files,
-    warnings: plugins.flatMap(warningsOf),
+    warnings: [...plugins.flatMap(warningsOf), ...(gateway === undefined ? [] : gatewayWarnings(gateway))],
   });
 }
 

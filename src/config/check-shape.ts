@@ -11,7 +11,7 @@ import { configSchema } from "./schema.ts";
 type Issue = z.core.$ZodIssue;
 
 /** Keys whose values may hold a password in the clear: they are not shown. */
-const HIDDEN: ReadonlySet<string> = new Set(["url", "ca", "env", "config"]);
+const HIDDEN: ReadonlySet<string> = new Set(["url", "ca", "env", "config", "key"]);
 
 /** Everything in a document that the schema does not allow. */
 export function checkShape(value: unknown): Finding[] {

@@ -12,6 +12,7 @@ import type { RedisStoreOptions } from "../services/store/redis-store.ts";
 import type { SqliteStoreOptions } from "../services/store/sqlite-store.ts";
 import type { ConfigDocument } from "./config-text.ts";
 import type { FilterCondition } from "./filter-schema.ts";
+import type { GatewayConfig } from "./gateway-config.ts";
 import type { ConfigProblem } from "./problems.ts";
 import type { Secret } from "./secret.ts";
 
@@ -123,6 +124,8 @@ export interface Config {
   readonly databases: Readonly<Record<string, SqliteDatabase>>;
   readonly hooks: Readonly<Record<string, HookConfig>>;
   readonly native: readonly NativeGrant[];
+  /** `[gateway]`; undefined if there is none. */
+  readonly gateway: GatewayConfig | undefined;
   /** The texts that were read, the main one first. */
   readonly documents: readonly ConfigFile[];
   /** What may be a mistake, but is none by itself. */

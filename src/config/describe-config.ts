@@ -3,6 +3,7 @@
 import { DEFAULT_LIMITS, type Limits } from "../api/limits.ts";
 import { type Place, placeName } from "../manifest/place.ts";
 import type { Config, PluginConfig } from "./config.ts";
+import type { GatewayConfig } from "./gateway-config.ts";
 import { type JsonSchema, configJsonSchema, memberSchema } from "./json-schema.ts";
 import { LIMIT_KEYS } from "./number-keys.ts";
 import { redacted } from "./redacted.ts";
@@ -18,13 +19,15 @@ export interface ConfigDescription {
   readonly databases: Readonly<Record<string, unknown>>;
   readonly hooks: Readonly<Record<string, unknown>>;
   readonly native: readonly unknown[];
+  /** Absent where the configuration has no gateway. */
+  readonly gateway?: Readonly<Record<string, unknown>>;
   readonly plugins: readonly Readonly<Record<string, unknown>>[];
   /** By place, as `plugins[0].limits.fuel`: who gave the value, where the table itself does not. */
   readonly origins: ReadonlyMap<string, GivenBy>;
 }
 
 /** Describes a configuration. */
-export function describeConfig({ plugins, store, databases, hooks, native, documents }: Config): ConfigDescription {
+export function describeConfig({ plugins, store, databases, hooks, native, gateway, documents }: Config): ConfigDescription {
   const origins = new Map<string, GivenBy>();
   const [main] = documents;
   const rawStore = valueAt(main?.value, ["store"]) ?? { kind: store.kind };
@@ -38,9 +41,28 @@ export function describeConfig({ plugins, store, databases, hooks, native, docum
       Object.entries(hooks).map(([name, { onFailure, timeoutMs }]) => [name, without({ on_failure: onFailure, timeout_ms: timeoutMs })]),
     ),
     native: native.map((grant) => ({ ...grant })),
+    ...(gateway !== undefined && { gateway: describeGateway(gateway, valueAt(main?.value, ["gateway"]) as object, origins) }),
     plugins: plugins.map((plugin, index) => describePlugin(plugin, index, documents, origins)),
     origins,
   };
+}
+
+function describeGateway(
+  gateway: GatewayConfig,
+  raw: { readonly providers?: readonly Readonly<Record<string, unknown>>[] },
+  origins: Map<string, GivenBy>,
+): Record<string, unknown> {
+  const providers = raw.providers?.map((each, index) => {
+    const { source = "", hosts = [] } = gateway.providers[index] ?? {};
+    const place = ["gateway", "providers", index, "permissions"];
+    if (valueAt(each, ["permissions", "hosts"]) === undefined) origins.set(placeName([...place, "hosts"]), "default");
+    return { ...each, ...(!isBuiltin(each) && { source }), permissions: { hosts } };
+  });
+  return complete(memberSchema(configJsonSchema(), "gateway"), { ...raw, providers }, ["gateway"], origins);
+}
+
+function isBuiltin({ source }: { readonly source?: unknown }): boolean {
+  return String(source).startsWith("builtin:");
 }
 
 function describePlugin(plugin: PluginConfig, index: number, documents: Config["documents"], origins: Map<string, GivenBy>): Record<string, unknown> {
@@ -49,7 +71,7 @@ function describePlugin(plugin: PluginConfig, index: number, documents: Config["
   const defaults = (valueAt(documents[0]?.value, ["defaults"]) ?? {}) as Readonly<Record<string, unknown>>;
   const place: Place = ["plugins", index];
   const schema = memberSchema(memberSchema(configJsonSchema(), "plugins") ?? {}, 0) ?? {};
-  const described = complete(schema, { ...raw, source: plugin.source }, place, origins);
+  const described = complete(schema, isBuiltin(raw) ? raw : { ...raw, source: plugin.source }, place, origins);
   for (const key of ["isolation", "on_failure", "log_level"]) {
     if (Object.hasOwn(raw, key) || !Object.hasOwn(defaults, key)) continue;
     described[key] = defaults[key];
@@ -80,8 +102,13 @@ function complete(schema: JsonSchema | undefined, given: object, place: Place, o
     const value = Object.hasOwn(given, key) ? (given as Record<string, unknown>)[key] : undefined;
     const at = [...place, key];
     if (member.properties !== undefined) {
+      // A table with a key that must be there holds for nobody where it is absent.
+      if (value === undefined && (member.required ?? []).length > 0) continue;
       const inner = complete(member, value ?? {}, at, origins);
       if (Object.keys(inner).length > 0) table[key] = inner;
+    } else if (member.items?.properties !== undefined && Array.isArray(value)) {
+      const { items } = member;
+      table[key] = (value as object[]).map((each, index) => complete(items, each, [...at, index], origins));
     } else if (value !== undefined) table[key] = redacted(value, key);
     else if (member.default !== undefined) {
       table[key] = member.default;

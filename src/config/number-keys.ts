@@ -34,12 +34,30 @@ export interface NumberKey {
 /** Numbers by the names that they have where they are used. */
 export type NumberKeys<Name extends string> = Readonly<Record<Name, NumberKey>>;
 
-type Shape = Partial<Pick<NumberKey, "least" | "most" | "unlimited" | "standard">>;
+/** Bounds and default of a number. */
+export type Shape = Partial<Pick<NumberKey, "least" | "most" | "unlimited" | "standard">>;
 
 const BOUNDS = { least: 0, most: Number.MAX_SAFE_INTEGER, unlimited: false, standard: undefined } as const;
-const whole = (key: string, description: string, shape: Shape = {}): NumberKey => ({ ...BOUNDS, whole: true, scale: 1, key, description, ...shape });
-const ms = (key: string, description: string, shape: Shape = {}): NumberKey => ({ ...BOUNDS, whole: false, scale: 1, key, description, ...shape });
-const kib = (key: string, description: string, shape: Shape = {}): NumberKey => ({
+/** A whole number. */
+export const whole = (key: string, description: string, shape: Shape = {}): NumberKey => ({
+  ...BOUNDS,
+  whole: true,
+  scale: 1,
+  key,
+  description,
+  ...shape,
+});
+/** Milliseconds. */
+export const ms = (key: string, description: string, shape: Shape = {}): NumberKey => ({
+  ...BOUNDS,
+  whole: false,
+  scale: 1,
+  key,
+  description,
+  ...shape,
+});
+/** KiB, which are bytes where they are used. */
+export const kib = (key: string, description: string, shape: Shape = {}): NumberKey => ({
   ...BOUNDS,
   whole: false,
   scale: KIB,
@@ -48,7 +66,8 @@ const kib = (key: string, description: string, shape: Shape = {}): NumberKey => 
   description,
   ...shape,
 });
-const mib = (key: string, description: string, shape: Shape = {}): NumberKey => ({
+/** MiB, which are bytes where they are used. */
+export const mib = (key: string, description: string, shape: Shape = {}): NumberKey => ({
   ...BOUNDS,
   whole: false,
   scale: MIB,
@@ -137,7 +156,7 @@ export const POOL_KEYS: NumberKeys<keyof PoolOptions> = {
 };
 
 /** Names of the members that are numbers. */
-type NumberNames<T> = { [K in keyof T]-?: T[K] extends number | undefined ? K : never }[keyof T] & string;
+export type NumberNames<T> = { [K in keyof T]-?: T[K] extends number | undefined ? K : never }[keyof T] & string;
 
 /** Numbers of `[plugins.http]`. */
 export const HTTP_KEYS: NumberKeys<NumberNames<HttpSettings>> = {

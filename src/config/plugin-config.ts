@@ -7,6 +7,7 @@ import type { Limits } from "../api/limits.ts";
 import type { PathGrant, Permissions } from "../api/permissions.ts";
 import { type Origin, type Place, quoted } from "../manifest/place.ts";
 import { readHostRules } from "../services/http/host-rules.ts";
+import { builtinOf } from "./builtins.ts";
 import { type Ceilings, cappedLimits, limitsBeyond, permissionsBeyond } from "./ceilings.ts";
 import type { ConfigHttp, ConfigWasi, Isolation, LogLevel, OnFailure, PluginConfig } from "./config.ts";
 import { readValue, tableOf, textOrSecret } from "./config-values.ts";
@@ -51,7 +52,7 @@ export function readPlugin(raw: RawPlugin, place: Place, scope: PluginScope): Pl
     });
   return Object.freeze({
     name: raw.name,
-    source: resolveSource(raw.source, folder),
+    source: resolveSource(raw.source, folder, "plugin", (reason) => report({ place: [...place, "source"], reason })).path,
     digest: raw.digest,
     abi: raw.abi,
     enabled: raw.enabled ?? true,
@@ -85,9 +86,18 @@ function mergedLimits(defaults: Limits, own: Limits): Limits {
   return own.timeoutMs !== undefined && own.initTimeoutMs === undefined ? { ...others, ...own } : { ...defaults, ...own };
 }
 
-/** A path from the folder of the configuration; what has a scheme is left as it is. */
-function resolveSource(source: string, folder: string): string {
-  return /^[a-z][a-z0-9+.-]+:/i.test(source) ? source : resolve(folder, source);
+/** A path from the folder of the configuration, or of what comes with Mortise; what has another scheme is left as it is. */
+export function resolveSource(
+  source: string,
+  folder: string,
+  kind: "plugin" | "provider",
+  report: (reason: string) => void,
+): { readonly path: string; readonly host?: string | undefined } {
+  const builtin = builtinOf(source, kind);
+  if (builtin === undefined) return { path: /^[a-z][a-z0-9+.-]+:/i.test(source) ? source : resolve(folder, source) };
+  if (!("fault" in builtin)) return builtin;
+  report(builtin.fault);
+  return { path: source };
 }
 
 /** Permissions as the host takes them, with absolute paths. */
@@ -145,11 +155,21 @@ function readPaths(
 }
 
 function readHttp(raw: RawPlugin["http"] = {}, folder: string): ConfigHttp {
-  const { allow_http: allowHttp, response_headers: responseHeaders, ca } = raw;
+  const { response_headers: responseHeaders } = raw;
   return {
     ...numbersOf(HTTP_KEYS, raw),
-    ...(allowHttp === undefined ? {} : { allowHttp }),
+    ...readTransport(raw, folder),
     ...(responseHeaders === undefined ? {} : { responseHeaders }),
+  };
+}
+
+/** What of HTTP is no number, and providers have, too. */
+export function readTransport(
+  { allow_http: allowHttp, ca }: Pick<NonNullable<RawPlugin["http"]>, "allow_http" | "ca">,
+  folder: string,
+): Pick<ConfigHttp, "allowHttp" | "ca"> {
+  return {
+    ...(allowHttp === undefined ? {} : { allowHttp }),
     ...(ca === undefined ? {} : { ca: ca.map((each) => textOrSecret(each, folder)) }),
   };
 }

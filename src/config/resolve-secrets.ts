@@ -1,8 +1,8 @@
 // Reads the secrets that one plugin names, when it is loaded and for it alone.
 
 import { MortiseError } from "../api/errors.ts";
-import { type Place, placeName } from "../manifest/place.ts";
-import type { Config, ConfigValue, PluginConfig } from "./config.ts";
+import { type Origin, type Place, placeName } from "../manifest/place.ts";
+import type { Config, ConfigTable, ConfigValue, PluginConfig } from "./config.ts";
 import { REDIS_URL, isRedisUrl } from "./redis-url.ts";
 import { configText, tableOf } from "./config-values.ts";
 import { type ConfigProblem, configError, problemAt } from "./problems.ts";
@@ -42,18 +42,10 @@ export interface ResolvedSecrets {
  * @throws MortiseError MORTISE_SECRET_MISSING, which names the variable or file and never has its value
  */
 export async function resolveSecrets(plugin: PluginConfig, sources: SecretSources): Promise<ResolvedSecrets> {
-  const secrets = new Set<string>();
-  const read = async (value: string | Secret, ...place: Place): Promise<string> => {
-    if (!(value instanceof Secret)) return value;
-    const text = await readSecret(value, [...plugin.place, ...place], plugin, sources);
-    secrets.add(text);
-    return text;
-  };
+  const { read, readTable, secrets } = secretReader(plugin, sources);
   const { ca } = plugin.http;
   const { env } = plugin.wasi;
-  const config = tableOf(
-    await inOrder(Object.entries(plugin.config), async ([key, value]) => [key, await plain(value, ["config", key], read)] as const),
-  );
+  const config = await readTable(plugin.config, ["config"]);
   return {
     config,
     configText: tableOf(Object.entries(config).map(([key, value]) => [key, configText(value)])),
@@ -81,6 +73,30 @@ export async function resolveStoreUrl({ store, documents: [main] }: Config, sour
 
 type Read = (value: string | Secret, ...place: Place) => Promise<string>;
 
+/** Reads the secrets of one table, whose place is before those that it is asked with. */
+export interface SecretReader {
+  /** A text, or the secret's value. @throws MortiseError MORTISE_SECRET_MISSING */
+  readonly read: Read;
+  /** Values with their secrets in them. @throws MortiseError MORTISE_SECRET_MISSING */
+  readonly readTable: (table: ConfigTable, place: Place) => Promise<Readonly<Record<string, unknown>>>;
+  /** The values that were read. */
+  readonly secrets: ReadonlySet<string>;
+}
+
+/** Reads the secrets of a table. */
+export function secretReader(owner: { readonly origin: Origin; readonly place: Place }, sources: SecretSources): SecretReader {
+  const secrets = new Set<string>();
+  const read: Read = async (value, ...place) => {
+    if (!(value instanceof Secret)) return value;
+    const text = await readSecret(value, [...owner.place, ...place], owner, sources);
+    secrets.add(text);
+    return text;
+  };
+  const readTable: SecretReader["readTable"] = async (table, place) =>
+    tableOf(await inOrder(Object.entries(table), async ([key, value]) => [key, await plain(value, [...place, key], read)] as const));
+  return { read, readTable, secrets };
+}
+
 /** A value with its secrets in it. */
 async function plain(value: ConfigValue, place: Place, read: Read): Promise<unknown> {
   if (value instanceof Secret) return read(value, ...place);
@@ -90,7 +106,7 @@ async function plain(value: ConfigValue, place: Place, read: Read): Promise<unkn
 }
 
 /** One after another, so that the first that fails is always the same. */
-async function inOrder<T, R>(values: readonly T[], map: (value: T, index: number) => Promise<R>): Promise<R[]> {
+export async function inOrder<T, R>(values: readonly T[], map: (value: T, index: number) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   for (const [index, value] of values.entries()) results.push(await map(value, index));
   return results;

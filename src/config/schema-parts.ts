@@ -123,3 +123,31 @@ export function numbers<Name extends string>(
   const specs: readonly NumberKey[] = Object.values(keys);
   return Object.fromEntries(specs.map((spec) => [spec.key, numeric(standards ? spec : { ...spec, standard: undefined }).optional()]));
 }
+
+const NAME_WORDS = 'a name of letters, digits, ".", "_" and "-", 64 characters at most';
+
+/** A name. */
+export function name(description: string): z.ZodString {
+  return formed(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, NAME_WORDS, description);
+}
+
+/** A digest, as `sha256:…`. */
+export function digest(description: string): z.ZodString {
+  return formed(/^sha256:[0-9a-f]{64}$/, '"sha256:" and 64 hexadecimal digits in lower case', description);
+}
+
+const ISOLATIONS = ["inline", "thread", "process"] as const;
+const LOG_LEVELS = ["trace", "debug", "info", "warn", "error"] as const;
+
+/** Where a plugin runs. */
+export const isolation: z.ZodEnum<z.core.util.ToEnum<(typeof ISOLATIONS)[number]>> = oneOf(
+  ISOLATIONS,
+  "Where the plugin runs: in this thread, in a worker thread, or in a process of its own.",
+  "inline",
+);
+/** Which log lines of a plugin are kept. */
+export const logLevel: z.ZodEnum<z.core.util.ToEnum<(typeof LOG_LEVELS)[number]>> = oneOf(
+  LOG_LEVELS,
+  "Least severe level of the plugin's log lines that are kept.",
+  "info",
+);

@@ -4,6 +4,7 @@ import * as z from "zod";
 
 import type { Permissions } from "../api/permissions.ts";
 import { filtersSchema } from "./filter-schema.ts";
+import { gatewaySchema } from "./gateway-schema.ts";
 import {
   BREAKER_KEYS,
   DATABASE_BYTES,
@@ -20,25 +21,34 @@ import {
   SQLITE_KEYS,
   WASI_KEYS,
 } from "./number-keys.ts";
-import { choice, filled, flag, formed, list, mapOf, numbers, numeric, oneOf, secretText, table, text } from "./schema-parts.ts";
+import {
+  choice,
+  digest,
+  filled,
+  flag,
+  formed,
+  isolation,
+  list,
+  logLevel,
+  mapOf,
+  name,
+  numbers,
+  numeric,
+  oneOf,
+  secretText,
+  table,
+  text,
+} from "./schema-parts.ts";
 
 /** Interfaces that a plugin can be loaded with. */
 export const ABIS = ["extism", "bifrost", "helios", "querymt", "native"] as const;
-const ISOLATIONS = ["inline", "thread", "process"] as const;
 const FAILURES = ["closed", "open"] as const;
 const ACCESS = ["read", "read-write"] as const;
-const LOG_LEVELS = ["trace", "debug", "info", "warn", "error"] as const;
 
-const NAME_WORDS = 'a name of letters, digits, ".", "_" and "-", 64 characters at most';
-const name = (description: string): z.ZodString => formed(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, NAME_WORDS, description);
 const hookName = formed(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, "the name of a hook: letters, digits and _", "Name of a hook.");
-const digest = (description: string): z.ZodString =>
-  formed(/^sha256:[0-9a-f]{64}$/, '"sha256:" and 64 hexadecimal digits in lower case', description);
 const key = filled("");
 
-const isolation = oneOf(ISOLATIONS, "Where the plugin runs: in this thread, in a worker thread, or in a process of its own.", "inline");
 const onFailure = oneOf(FAILURES, "What a failure of the plugin in a hook does: fails the request, or is skipped; the hook's own if absent.");
-const logLevel = oneOf(LOG_LEVELS, "Least severe level of the plugin's log lines that are kept.", "info");
 const limits = table(numbers(LIMIT_KEYS), "What the plugin may use of time, memory and the rest.");
 
 const callGrant = formed(
@@ -100,7 +110,9 @@ const permissions = table(permissionShape, "What the plugin may reach; what is a
 const plugin = table(
   {
     name: name("Name in errors, logs and statistics; also of its keys in the store."),
-    source: filled("Where the plugin comes from: a path, or a URL. A relative path starts at the folder of the file that names it."),
+    source: filled(
+      "Where the plugin comes from: a path, a URL, or `builtin:` and a name. A relative path starts at the folder of the file that names it.",
+    ),
     digest: digest("SHA-256 that the module must have, or the file of a native plugin.").optional(),
     abi: oneOf(ABIS, "Interface that the plugin speaks; detected if absent.").optional(),
     enabled: flag("Whether the plugin is loaded.", true).optional(),
@@ -249,6 +261,7 @@ export const configSchema = table(
       ),
       "Native plugins that may be loaded: they run without any wall.",
     ).optional(),
+    gateway: gatewaySchema.optional(),
   },
   "Configuration of Mortise.",
 );

@@ -8,8 +8,8 @@ const CHARS_PER_TOKEN = 4;
 
 /** A request that was let in. */
 export interface Admitted {
-  /** Counts what the request took; undefined for "not known", when the estimate stays. */
-  settle(tokens: number | undefined): void;
+  /** Counts what the request took; undefined for "not known", when it is what the characters of request and answer make. */
+  settle(tokens: number | undefined, answerChars?: number): void;
   leave(): void;
 }
 
@@ -35,7 +35,7 @@ async function admitCounted(turn: Turn, bodyBytes: number): Promise<Admitted> {
     const admission = await core.rates?.admit(client, { tokens: estimate, signal });
     for (const [name, value] of Object.entries(admission?.headers ?? {})) turn.headers.push(name, value);
     return {
-      settle: (tokens) => void admission?.settle(tokens ?? estimate),
+      settle: (tokens, answerChars = 0) => void admission?.settle(tokens ?? estimate + Math.ceil(answerChars / CHARS_PER_TOKEN)),
       leave: () => pass?.leave(),
     };
   } catch (error) {

@@ -1,10 +1,13 @@
 // Asks a provider: in the client's own interface, if the server behind it speaks that, else in the common form.
 
-import { type ForwardResponse, type JsonObject, type LlmRequest, MortiseError, type Provider, isMortiseError } from "mortise";
+import { type ChatRequest, type ForwardRequest, type ForwardResponse, type JsonObject, type LlmRequest, MortiseError, isMortiseError } from "mortise";
 
 import { EventStream, byteStream, endedEarly, saysWhyItStopped } from "./event-stream.ts";
 import type { Given, PieceStream } from "./given.ts";
+import type { ModelProvider } from "./options.ts";
 import type { Attempt } from "./policies/attempt.ts";
+import type { KeyChoice } from "./policies/key-ring.ts";
+import { headersFor } from "./pass-headers.ts";
 import { withModel } from "./request-body.ts";
 import type { Asked, Turn } from "./turn.ts";
 import type { ClientApi, CompletionChunk } from "./types.ts";
@@ -24,8 +27,10 @@ export interface Question {
   readonly asked: Asked;
   /** The request as plugins made it, routed. */
   readonly llm: LlmRequest;
-  readonly provider: Provider;
+  readonly provider: ModelProvider;
   readonly attempt: Attempt;
+  /** One of this provider's. */
+  readonly key: KeyChoice | undefined;
   /** Somebody looks at the answer in the common form. */
   readonly looks: boolean;
 }
@@ -54,20 +59,16 @@ function ownBody({ turn, asked, llm }: Question): Uint8Array | undefined {
 }
 
 async function forward(question: Question, body: Uint8Array): Promise<Given> {
-  const { turn, asked, provider, attempt, looks } = question;
+  const { turn, asked, provider, looks } = question;
   const { stream } = asked.request;
-  const key = attempt.key?.value;
+  const key = question.key?.value;
   const api = PASS_APIS[turn.api];
-  let answer: ForwardResponse;
-  try {
-    answer = await provider.forward({ api, body, stream, ...(key !== undefined && { config: { api_key: key } }) }, boundsOf(question));
-  } catch (error) {
-    throw withApi(error, api);
-  }
+  const request: ForwardRequest = { api, body, stream, ...(key !== undefined && { config: { api_key: key } }), ...headersFor(turn, asked, api) };
+  const answer = await provider.forward(request, boundsOf(question));
   turn.upstreamId = upstreamIdOf(answer.headers);
   try {
-    checkType(answer.headers["content-type"], stream);
-    if (!stream) return { kind: "whole", whole: { bytes: await answer.bytes() } };
+    checkHead(answer, stream);
+    if (!stream) return { kind: "whole", whole: { bytes: nonEmpty(await answer.bytes()) } };
   } catch (error) {
     answer.close();
     throw error;
@@ -85,19 +86,23 @@ function boundsOf({ turn, asked, attempt }: Question): { readonly signal: AbortS
   return { signal: turn.exchange.signal, timeoutMs: Math.max(1, Math.min(left, attempt.timeoutMs)) };
 }
 
-/** An error that says in whose words the server refused. */
-function withApi(error: unknown, api: string): unknown {
-  if (!isMortiseError(error) || error.code !== "MORTISE_PROVIDER_ERROR") return error;
-  const { response } = error.details;
-  if (typeof response !== "object" || response === null) return error;
-  return new MortiseError(error.code, { ...error.details, response: { ...response, api } }, error);
+/** A page of a proxy in between must not look like an answer, and neither must a response without one. */
+function checkHead({ status, headers }: ForwardResponse, isStream: boolean): void {
+  if (status < 200 || status > 299 || status === 204 || status === 205) throw unusable("the status", `is ${status}, which has no answer`);
+  const { "content-type": type, "content-encoding": coding } = headers;
+  const wanted = isStream ? "text/event-stream" : "application/json";
+  if (type?.toLowerCase().startsWith(wanted) !== true) throw unusable("the content type", `must be ${wanted}, but is ${type ?? "missing"}`);
+  // Nobody has asked for it, and plugins and clients would get bytes that they cannot read.
+  if (coding !== undefined && coding.toLowerCase() !== "identity") throw unusable("the content encoding", `must be identity, but is ${coding}`);
 }
 
-/** A page of a proxy in between must not look like an answer. */
-function checkType(type: string | undefined, isStream: boolean): void {
-  const wanted = isStream ? "text/event-stream" : "application/json";
-  if (type !== undefined && type.toLowerCase().startsWith(wanted)) return;
-  throw new MortiseError("MORTISE_GATEWAY_UPSTREAM", { what: "the content type", reason: `must be ${wanted}, but is ${type ?? "missing"}` });
+function nonEmpty(bytes: Uint8Array): Uint8Array {
+  if (bytes.length === 0) throw unusable("the body", "is empty");
+  return bytes;
+}
+
+function unusable(what: string, reason: string): MortiseError {
+  return new MortiseError("MORTISE_GATEWAY_UPSTREAM", { what, reason });
 }
 
 /** Names of requests at OpenAI and Anthropic, where they can be sent on in a header. */
@@ -107,14 +112,14 @@ function upstreamIdOf(headers: Readonly<Record<string, string>>): string | undef
 }
 
 async function chat(question: Question): Promise<Given> {
-  const { turn, llm, provider, attempt } = question;
-  const response = await provider.chat(withKey(toProviderRequest(llm), attempt), boundsOf(question));
+  const { turn, llm, provider } = question;
+  const response = await provider.chat(chatRequest(question), boundsOf(question));
   return { kind: "whole", whole: { result: fromProviderResponse(response, { ...turn.answerIds(), model: llm.model }) } };
 }
 
 function chatStream(question: Question): PieceStream {
-  const { turn, llm, provider, attempt } = question;
-  const chunks = provider.chatStream(withKey(toProviderRequest(llm), attempt), boundsOf(question));
+  const { turn, llm, provider } = question;
+  const chunks = provider.chatStream(chatRequest(question), boundsOf(question));
   const writer = chunkWriter({ ...turn.answerIds(), model: llm.model });
   let hasStopped = false;
   return {
@@ -130,19 +135,34 @@ function chatStream(question: Question): PieceStream {
         if (written.length > 0) return written.map((chunk) => ({ chunk }));
       }
     },
-    close: () => void chunks.return(),
+    close: () => void chunks.return().catch(() => {}),
   };
 }
 
-function withKey<R extends { readonly config?: Readonly<Record<string, unknown>> }>(request: R, { key }: Attempt): R {
+function withKey<R extends { readonly config?: Readonly<Record<string, unknown>> }>(request: R, key: KeyChoice | undefined): R {
   return key === undefined ? request : { ...request, config: { ...request.config, api_key: key.value } };
 }
 
+/** @throws MortiseError MORTISE_GATEWAY_REQUEST for what the provider cannot be told, and what would otherwise just be left out */
+function chatRequest({ llm, provider, key }: Question): ChatRequest {
+  const request = withKey(toProviderRequest(llm), key);
+  const { json_schema: schema, response_format: format } = request.config ?? {};
+  const isTaken = provider.takes?.("json_schema") !== false || provider.takes("response_format");
+  if ((schema ?? format) !== undefined && !isTaken) throw notSupported("response_format", "is not supported by this provider");
+  return request;
+}
+
+function notSupported(param: string, reason: string): MortiseError {
+  return new MortiseError("MORTISE_GATEWAY_REQUEST", { what: param, param, reason });
+}
+
 async function embed(question: Question): Promise<JsonObject> {
-  const { llm, provider, attempt } = question;
+  const { llm, provider, key } = question;
   const dimensions = dimensionsOf(llm);
   const config = { model: llm.model, ...(dimensions !== undefined && { dimensions }) };
-  const options = { ...boundsOf(question), ...withKey({ config }, attempt) };
+  const options = { ...boundsOf(question), ...withKey({ config }, key) };
   const { embeddings, usage } = await provider.embedWithUsage(embeddingTexts(llm), options);
+  const other = dimensions === undefined ? undefined : embeddings.find(({ length }) => length !== dimensions);
+  if (other !== undefined) throw notSupported("dimensions", `must be ${other.length}, which is what this provider's vectors have, or absent`);
   return embeddingsOf(embeddings, { model: llm.model, ...(usage && { usage }) });
 }

@@ -1,15 +1,16 @@
 // Asks the targets of a request, under the policies of the gateway.
 
+import type { Targets } from "./fallbacks.ts";
 import type { Attempt } from "./policies/attempt.ts";
 import { runAttempts } from "./policies/run-attempts.ts";
 import type { Turn } from "./turn.ts";
 
 /** Runs attempts until one gives something. @throws MortiseError as `runAttempts` */
-export function attemptAll<T>(turn: Turn, run: (attempt: Attempt) => Promise<T>, request: Parameters<Turn["setup"]["plan"]>[0]): Promise<T> {
+export function attemptAll<T>(turn: Turn, run: (attempt: Attempt) => Promise<T>, { all: targets }: Targets): Promise<T> {
   const { setup, core, exchange, client } = turn;
   return runAttempts(
     {
-      targets: setup.plan(request),
+      targets,
       policy: setup.policy,
       signal: exchange.signal,
       clock: core.clock,

@@ -1,10 +1,10 @@
 // What all requests of a gateway share.
 
-import type { Logger, LlmRequest, Provider } from "mortise";
+import type { Logger, LlmRequest } from "mortise";
 
 import type { ClientKeys } from "./client-keys.ts";
 import type { GatewayHost } from "./hooks.ts";
-import type { ResolvedLimits } from "./options.ts";
+import type { ModelProvider, ResolvedLimits } from "./options.ts";
 import type { AttemptPolicy } from "./policies/attempt-policy.ts";
 import type { GateDescription, Gates } from "./policies/gate.ts";
 import type { KeyDescription } from "./policies/key-ring.ts";
@@ -30,9 +30,14 @@ export interface ProviderDescription {
 export interface Setup {
   /** Whom a model's name means, in the order in which they are to be asked. @throws MortiseError MORTISE_GATEWAY_NO_MODEL */
   plan(request: LlmRequest): readonly Target[];
+  /** Whom the fallbacks of a request mean. @throws MortiseError MORTISE_GATEWAY_NO_MODEL or MORTISE_GATEWAY_REQUEST */
+  fallbacks(fallbacks: unknown): readonly Target[];
   /** @throws MortiseError MORTISE_GATEWAY_NO_MODEL for a provider that is not there */
-  providerOf(llm: Pick<LlmRequest, "provider" | "model">): Provider;
+  providerOf(llm: Pick<LlmRequest, "provider" | "model">): ModelProvider;
+  /** What the configuration names. */
   models(): readonly NamedModel[];
+  /** The same, with what providers list themselves. Never rejects: a provider that fails is left out. */
+  allModels(): Promise<readonly NamedModel[]>;
   readonly policy: AttemptPolicy;
   /** What stands before a provider. */
   readonly guardsOf: (target: Target) => Guards | undefined;

@@ -55,11 +55,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { hooks, configureHooks = (given) => given, services, plugins, logger, clock = () => performance.now() } = options;
   const limits = resolveLimits(options.limits);
   const access: Access = { keys: undefined, rates: undefined, clientGates: undefined, ...accessOf(options, logger) };
-  const setup = await loadSetup(options, clock);
+  const setup = await loadSetup(options, clock, logger);
   try {
     const host = await createHost({
       ...plugins,
-      hooks: configureHooks(gatewayHooks(hooks)),
+      hooks: configureHooks(gatewayHooks(hooks, limits)),
       ...(services && { services }),
       ...(logger && { logger: pluginLogger(logger) }),
       clock,
@@ -133,7 +133,7 @@ class RunningGateway implements Gateway {
     this.#checkOpen("reload");
     checkClients(setup);
     const access = accessOf(setup, this.#core.logger);
-    const next = await loadSetup(setup, this.#core.clock);
+    const next = await loadSetup(setup, this.#core.clock, this.#core.logger);
     if (this.#closing !== undefined) {
       await next.retire();
       this.#checkOpen("reload");

@@ -3,6 +3,7 @@
 import { type Host, type LlmResult, hook, standardHooks } from "mortise";
 
 import type { Completed } from "./completed.ts";
+import type { ResolvedLimits } from "./options.ts";
 
 type LlmSpelling = NonNullable<NonNullable<Parameters<typeof standardHooks.llm>[0]>["spelling"]>;
 
@@ -16,10 +17,12 @@ export interface GatewayHookOptions {
 
 /** Makes them. */
 // oxlint-disable-next-line typescript/explicit-module-boundary-types -- the types of hooks follow from their definitions
-export function gatewayHooks({ spelling = "all", timeoutMs = Number.POSITIVE_INFINITY }: GatewayHookOptions = {}) {
+export function gatewayHooks({ spelling = "all", timeoutMs = Number.POSITIVE_INFINITY }: GatewayHookOptions = {}, { bodyBytes }: ResolvedLimits) {
+  // A plugin gives a changed request back in as many spellings as it was sent, and bodies in base64.
+  const maxOutputBytes = 4 * bodyBytes + (1 << 20);
   return {
-    http: standardHooks.http({ timeoutMs }),
-    llm: { ...standardHooks.llm({ timeoutMs, spelling }), checks: { answer: checkResult } },
+    http: standardHooks.http({ timeoutMs, maxOutputBytes }),
+    llm: { ...standardHooks.llm({ timeoutMs, spelling, maxOutputBytes }), checks: { answer: checkResult } },
     httpStreamChunk: standardHooks.httpStreamChunk({ timeoutMs }),
     completed: hook.all<Completed>({ timeoutMs, name: "on_completion" }),
   } as const;

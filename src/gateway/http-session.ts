@@ -9,6 +9,9 @@ import type { Turn } from "./turn.ts";
 /** Headers of a plugin's response that are the connection's. */
 const OWN_HEADERS: ReadonlySet<string> = new Set(["connection", "content-length", "keep-alive", "transfer-encoding", "upgrade", "trailer", "date"]);
 
+/** Statuses whose responses end with their head: what came after it could be taken for the next response. */
+const NO_BODY: ReadonlySet<number> = new Set([204, 205, 304]);
+
 /** A request that plugins have seen. */
 export class HttpSession implements Disposable {
   /** The request as plugins made it. */
@@ -72,13 +75,14 @@ function requestOf(turn: Turn, body: Uint8Array | null): HttpRequest {
   return { method, path, headers: shownHeaders(turn), query: Object.fromEntries(new URLSearchParams(query)), body };
 }
 
-/** Headers under the names that the client wrote, without the key that is the gateway's own. */
+/** Headers under the names that the client wrote, without those that have the key that is the gateway's own. */
 function shownHeaders({ exchange, keyHeader }: Turn): Record<string, string> {
   const shown: Record<string, string> = {};
+  const key = keyHeader === undefined ? undefined : exchange.headers[keyHeader]?.trim().split(" ").at(-1);
   for (const name of exchange.headerNames()) {
-    const lower = name.toLowerCase();
-    const value = exchange.headers[lower];
-    if (lower !== keyHeader && value !== undefined && name !== "__proto__") shown[name] = value;
+    const value = exchange.headers[name.toLowerCase()];
+    if (value === undefined || name === "__proto__" || (key !== undefined && value.includes(key))) continue;
+    shown[name] = value;
   }
   return shown;
 }
@@ -95,5 +99,5 @@ function replyOf({ status_code: status, headers, body }: HttpResponse, requestId
     const lower = name.toLowerCase();
     if (!OWN_HEADERS.has(lower) && lower !== "x-request-id") flat.push(name, value);
   }
-  return { status, headers: flat, body: body ?? "" };
+  return { status, headers: flat, body: NO_BODY.has(status) ? "" : (body ?? "") };
 }

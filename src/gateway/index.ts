@@ -13,6 +13,7 @@ export type {
   GatewaySetup,
   ListenOptions,
   LoadedProvider,
+  ModelProvider,
   ProviderSource,
 } from "./options.ts";
 export type * from "./types.ts";

@@ -36,7 +36,7 @@ export async function attemptLlm(turn: Turn, asked: Asked, llm: LlmRequest, atte
   const bracket = await hook.open(llm, { request: context });
   let keeps = false;
   try {
-    const attempted = await withPlugins(turn, asked, bracket, attempt, looks);
+    const attempted = await withPlugins(turn, asked, { bracket, shown: llm }, attempt, looks);
     keeps = attempted.kind === "stream";
     return attempted;
   } finally {
@@ -45,12 +45,26 @@ export async function attemptLlm(turn: Turn, asked: Asked, llm: LlmRequest, atte
   }
 }
 
-function ask(turn: Turn, asked: Asked, llm: LlmRequest, attempt: Attempt, looks: boolean): Promise<Given> {
-  return askProvider({ turn, asked, llm, provider: turn.setup.providerOf(llm), attempt, looks });
+async function ask(turn: Turn, asked: Asked, llm: LlmRequest, attempt: Attempt, looks: boolean): Promise<Given> {
+  const provider = turn.setup.providerOf(llm);
+  let { key } = attempt;
+  if (llm.provider !== attempt.target.provider) {
+    // A plugin sends the request elsewhere: neither the key nor what becomes of it is the target's.
+    attempt.leaveTarget();
+    key = turn.setup.guardsOf({ provider: llm.provider, model: llm.model })?.keys?.choose(llm.model);
+  }
+  return askProvider({ turn, asked, llm, provider, attempt, key, looks });
 }
 
-async function withPlugins(turn: Turn, asked: Asked, bracket: LlmBracket, attempt: Attempt, looks: boolean): Promise<Attempted> {
+async function withPlugins(
+  turn: Turn,
+  asked: Asked,
+  { bracket, shown }: { readonly bracket: LlmBracket; readonly shown: LlmRequest },
+  attempt: Attempt,
+  looks: boolean,
+): Promise<Attempted> {
   const llm = bracket.input;
+  turn.targets?.take(turn, attempt, shown, llm);
   const { early } = bracket;
   if (early !== undefined) return asAsked(turn, asked, bracket, { result: resultOf(llm, await bracket.end(early)) });
   let given: Given;
@@ -70,9 +84,10 @@ async function withPlugins(turn: Turn, asked: Asked, bracket: LlmBracket, attemp
 async function begin(given: Given, attempt: Attempt): Promise<Attempted> {
   if (given.kind === "whole") return given;
   const { stream } = given;
-  const release = attempt.hold();
   try {
     const first = await stream.next();
+    // Not before: what follows a stream that failed may hold nothing.
+    const release = attempt.hold();
     return { kind: "stream", first, stream: { next: () => stream.next(), close: (error) => (stream.close(), release(error)) } };
   } catch (error) {
     stream.close();

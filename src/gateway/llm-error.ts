@@ -19,6 +19,7 @@ const KINDS: Readonly<Record<number, FailureKind>> = {
 };
 const BLOCKED = /block|denied|policy|guard|filter|unsafe/i;
 const MAX_MESSAGE_CHARS = 2000;
+const MAX_RETRY_AFTER_MS = 86_400_000;
 
 /** A failure in the form that `post_hook` gets. */
 export function llmErrorOf(failure: Failure, { provider, model, request_type }: LlmRequest): LlmError & JsonObject {
@@ -47,6 +48,7 @@ export function answered(error: LlmError & JsonObject, provider: string): Mortis
     retryable: false,
     allowFallbacks: error.allow_fallbacks !== false,
     provider,
+    ...retryAfter(error),
   };
   return new MortiseError("MORTISE_GATEWAY_ANSWERED", { reason: message, failure, ...retryWith(error) });
 }
@@ -54,6 +56,12 @@ export function answered(error: LlmError & JsonObject, provider: string): Mortis
 function kindOf(status: number, words: string): FailureKind {
   if (status === 403 && BLOCKED.test(words)) return "blocked";
   return KINDS[status] ?? (status >= 500 ? "upstream" : BLOCKED.test(words) ? "blocked" : "invalid_request");
+}
+
+/** When a client may come again, as a plugin says; a day at most. */
+function retryAfter({ extra_fields: extra }: JsonObject): { readonly retryAfterMs?: number } {
+  const { retry_after_ms: ms } = (typeof extra === "object" && extra !== null ? extra : {}) as JsonObject;
+  return typeof ms === "number" && ms >= 0 ? { retryAfterMs: Math.min(Math.ceil(ms), MAX_RETRY_AFTER_MS) } : {};
 }
 
 /** Messages with which a plugin wants the model asked once more. */

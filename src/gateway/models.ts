@@ -4,19 +4,40 @@ import type { Core } from "./core.ts";
 import type { Exchange } from "./exchange.ts";
 import { sendJson } from "./respond.ts";
 import type { ModelsShape, Route } from "./routes.ts";
-import { type ModelEntry, modelObject, modelsList, modelsShape } from "./wires/models.ts";
+import type { NamedModel } from "./policies/router.ts";
+import { type ModelEntry, type ModelsShape as ShapeOfList, modelObject, modelsList, modelsShape } from "./wires/models.ts";
 
 /** Answers with all models, or with one. @throws MortiseError MORTISE_GATEWAY_NO_MODEL */
-export function serveModels(core: Core, exchange: Exchange, requestId: string, route: Extract<Route, { readonly kind: "models" | "model" }>): void {
+export function serveModels(
+  core: Core,
+  exchange: Exchange,
+  requestId: string,
+  route: Extract<Route, { readonly kind: "models" | "model" }>,
+): Promise<void> | void {
   const shape = shapeOf(route.shape, exchange);
-  const entries = core.setup.models().map(({ id, provider }): ModelEntry => ({ id, ownedBy: provider ?? "mortise" }));
-  if (route.kind === "models") return sendJson(exchange, requestId, 200, modelsList(entries, shape));
+  if (route.kind === "models") return serveList(core, exchange, requestId, shape);
   const { id } = route;
   const [target] = core.setup.plan({ provider: "", model: id, input: null });
-  const entry = entries.find((each) => each.id === id) ?? { id, ownedBy: target?.provider ?? "mortise" };
+  const entry = core.setup
+    .models()
+    .map(entryOf)
+    .find((each) => each.id === id) ?? { id, ownedBy: target?.provider ?? "mortise" };
   sendJson(exchange, requestId, 200, modelObject(entry, shape));
 }
 
-function shapeOf(shape: ModelsShape, { headers }: Exchange): "openai" | "anthropic" {
+async function serveList({ setup }: Core, exchange: Exchange, requestId: string, shape: ShapeOfList): Promise<void> {
+  const release = setup.hold();
+  try {
+    sendJson(exchange, requestId, 200, modelsList((await setup.allModels()).map(entryOf), shape));
+  } finally {
+    release();
+  }
+}
+
+function entryOf({ id, provider }: NamedModel): ModelEntry {
+  return { id, ownedBy: provider ?? "mortise" };
+}
+
+function shapeOf(shape: ModelsShape, { headers }: Exchange): ShapeOfList {
   return shape === "either" ? modelsShape(headers) : shape;
 }

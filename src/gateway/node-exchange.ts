@@ -6,6 +6,9 @@ import { MortiseError } from "mortise";
 
 import type { Exchange } from "./exchange.ts";
 
+/** Bodies of so many bytes at most are written together with the head. */
+const ONE_WRITE_BYTES = 8192;
+
 /** A request that came over a socket. */
 export class NodeExchange implements Exchange {
   readonly method: string;
@@ -84,7 +87,9 @@ export class NodeExchange implements Exchange {
     const length = typeof body === "string" ? Buffer.byteLength(body) : body.length;
     this.#response.writeHead(status, [...headers, "content-length", String(length)]);
     if (this.#isHead || length === 0) this.#response.end();
-    else this.#response.end(body);
+    else if (typeof body === "string" || length > ONE_WRITE_BYTES) this.#response.end(body);
+    // Head and body are one text for Node, which is written at once; of bytes it would make a list of two.
+    else this.#response.end(Buffer.from(body.buffer, body.byteOffset, length).toString("latin1"), "latin1");
   }
 
   begin(status: number, headers: readonly string[]): void {

@@ -20,14 +20,26 @@ import type { GateOptions } from "./policies/gate.ts";
 import type { KeyOptions, KeyRingOptions } from "./policies/key-ring.ts";
 import type { RateLimiterOptions } from "./policies/rate-limiter.ts";
 
+/** What the gateway needs of a provider: what `loadProvider` gives has it, and code of the application may have it too. */
+export type ModelProvider = Pick<Provider, "chat" | "chatStream" | "embedWithUsage" | "listModels" | "passes" | "forward"> &
+  // Without it, every parameter counts as one that it takes.
+  Partial<Pick<Provider, "takes">>;
+
 /** How a provider is asked. */
 export interface ProviderPolicy {
   /** Names, or patterns with `*`, of its models that can be asked for without its name in front. @default none */
   readonly models?: readonly string[];
   /** Refuses all other models. @default false */
   readonly onlyListed?: boolean;
+  /**
+   * Asks it for its models when a client wants the list, and remembers them for five minutes.
+   *
+   * @default for a plugin, true if it has a key, or can tell them without asking a server; for others true
+   */
+  readonly listModels?: boolean;
   /** Keys to choose from, in place of the one that its options have. @default none */
   readonly keys?: readonly KeyOptions[];
+  /** How long a key rests that the provider refused. @default the defaults of each option */
   readonly keyRest?: KeyRingOptions;
   /** Requests to it at a time. @default unlimited */
   readonly concurrency?: GateOptions;
@@ -45,7 +57,8 @@ export interface ProviderSource extends ProviderPolicy {
 
 /** A provider that is loaded already; who loaded it closes it. */
 export interface LoadedProvider extends ProviderPolicy {
-  readonly provider: Provider;
+  /** What `loadProvider` gave, or code of your own. */
+  readonly provider: ModelProvider;
 }
 
 /** Providers by the name that clients put before a model's. */
@@ -53,6 +66,7 @@ export type GatewayProviders = Readonly<Record<string, ProviderSource | LoadedPr
 
 /** What may be replaced while the gateway runs. */
 export interface GatewaySetup {
+  /** At least one; names are letters, digits, dots, dashes and underscores. */
   readonly providers: GatewayProviders;
   /** Other names of models. @default none */
   readonly aliases?: Readonly<Record<string, AliasOptions>>;
@@ -79,9 +93,9 @@ export type ResolvedLimits = Required<GatewayLimits>;
 
 /** Where a gateway listens. */
 export interface ListenOptions {
-  /** @default "127.0.0.1" */
+  /** Address, or name of one. @default "127.0.0.1" */
   readonly host?: string;
-  /** @default 0: any that is free */
+  /** Port. @default 0: any that is free */
   readonly port?: number;
   /**
    * Names in the header `host` that are answered. @default on loopback without client keys those of this machine, so that no
@@ -102,8 +116,11 @@ export interface GatewayAccess {
 
 /** Options of `createGateway`. */
 export interface GatewayOptions extends GatewaySetup, GatewayAccess {
+  /** Bounds of requests. @default the defaults of each option */
   readonly limits?: GatewayLimits;
+  /** Where `start` listens. @default the defaults of each option */
   readonly listen?: ListenOptions;
+  /** How plugins see requests. @default the defaults of each option */
   readonly hooks?: GatewayHookOptions;
   /** Gives the hooks with other failure policies or times; `withConfiguredHooks` of a configuration does. @default as they are */
   readonly configureHooks?: (hooks: GatewayHooks) => GatewayHooks;

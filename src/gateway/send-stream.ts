@@ -11,7 +11,7 @@ import { toChunk } from "./read-answer.ts";
 import { answerHeaders, errorReply, sendReply } from "./reply.ts";
 import type { Asked, Turn } from "./turn.ts";
 import type { Completion, CompletionChunk } from "./types.ts";
-import { usageAtEnd } from "./usage.ts";
+import { textChars, usageAtEnd } from "./usage.ts";
 import type { StreamWriter } from "./wires/client-wire.ts";
 import { type ChunkAssembler, assembleChunks } from "./wires/common/assemble-chunks.ts";
 
@@ -19,6 +19,10 @@ const NEWLINE = 0x0a;
 /** Bytes of a line that are held until it is complete. */
 const MAX_HELD_BYTES = 1 << 20;
 const NOTHING = new Uint8Array(0);
+/** Bytes or characters of a stream that is put together; a longer one is sent all the same, but not told. */
+const MAX_ASSEMBLED = 32 << 20;
+/** The longest that a timer takes. */
+const MAX_TIMER_MS = 0x7fff_ffff;
 /** Proxies in between are asked not to collect the stream. */
 const STREAM_HEADERS: readonly string[] = ["cache-control", "no-cache, no-transform", "x-accel-buffering", "no"];
 
@@ -40,6 +44,8 @@ export interface StreamEnd {
   readonly completion?: Completion | undefined;
   /** What it took, as far as its end says so. */
   readonly usage?: JsonObject | undefined;
+  /** Characters that the model said, where the answer was put together. */
+  readonly chars: number;
   /** What broke it off. */
   readonly error?: unknown;
 }
@@ -64,7 +70,7 @@ export async function sendStream(parts: StreamParts): Promise<StreamEnd> {
     begun.stream.close(error);
   }
   await parts.session?.afterStream(200, outlet.headers);
-  return { error, completion: outlet.completion(), usage: outlet.usage() };
+  return { error, completion: outlet.completion(), usage: outlet.usage(), chars: outlet.chars };
 }
 
 /** The way of pieces to the client. */
@@ -72,7 +78,11 @@ class Outlet {
   readonly headers: readonly string[];
   readonly #parts: StreamParts;
   readonly #writer: StreamWriter;
-  readonly #assembly: ChunkAssembler | undefined;
+  #assembly: ChunkAssembler | undefined;
+  /** Bytes or characters that it was made from. */
+  #assembled = 0;
+  /** Characters that the model said. */
+  #chars = 0;
   /** Reads for observers what is sent on unread. */
   #observer: EventReader | undefined;
   /** The request as plugins are shown it with each piece. */
@@ -122,7 +132,22 @@ class Outlet {
   #observe(bytes: Uint8Array): void {
     if (this.#assembly === undefined) return;
     this.#observer ??= new EventReader(this.#parts.turn.codec.streamReader(), false);
-    for (const { chunk } of this.#observer.read(bytes)) this.#assembly.push(chunk);
+    for (const { chunk } of this.#observer.read(bytes)) this.#assemble(chunk);
+    this.#grow(bytes.length);
+  }
+
+  #assemble(chunk: CompletionChunk): void {
+    if (this.#assembly === undefined) return;
+    this.#assembly.push(chunk);
+    for (const { delta } of chunk.choices) this.#chars += textChars(delta);
+  }
+
+  #grow(by: number): void {
+    if (this.#assembly !== undefined && (this.#assembled += by) > MAX_ASSEMBLED) this.#assembly = undefined;
+  }
+
+  get chars(): number {
+    return this.#chars;
   }
 
   async #sendAsked(piece: readonly Chunk[]): Promise<void> {
@@ -144,9 +169,12 @@ class Outlet {
   }
 
   #textOf(chunk: CompletionChunk, data: string | undefined): string {
-    this.#assembly?.push(chunk);
+    this.#assemble(chunk);
     this.#usage = chunk.usage ?? this.#usage;
-    return data === undefined ? this.#writer.push(chunk) : `data: ${data}\n\n`;
+    // It may have come on several lines, which must not become lines of their own.
+    const text = data === undefined || data.includes("\n") ? this.#writer.push(chunk) : `data: ${data}\n\n`;
+    this.#grow(text.length);
+    return text;
   }
 
   #write(piece: Uint8Array | string): undefined | Promise<void> {
@@ -156,7 +184,15 @@ class Outlet {
       this.#hasBegun = true;
       exchange.begin(200, this.headers);
     }
-    return exchange.write(piece) ? undefined : exchange.drained();
+    return exchange.write(piece) ? undefined : this.#drained();
+  }
+
+  /** Waits for the client, but for no longer than the request may take: one that does not read must not hold it for good. */
+  async #drained(): Promise<void> {
+    const { exchange, timeLeftMs } = this.#parts.turn;
+    const tooLate = setTimeout(() => exchange.destroy(), Math.min(Math.max(0, timeLeftMs), MAX_TIMER_MS));
+    await exchange.drained();
+    clearTimeout(tooLate);
   }
 
   end(): void {
@@ -182,7 +218,8 @@ class Outlet {
   }
 
   usage(): JsonObject | undefined {
-    return this.#isRaw && this.#parts.turn.core.logger !== undefined ? usageAtEnd(Buffer.concat(this.#last)) : this.#usage;
+    const { core } = this.#parts.turn;
+    return this.#isRaw && (core.logger !== undefined || core.rates !== undefined) ? usageAtEnd(Buffer.concat(this.#last)) : this.#usage;
   }
 }
 

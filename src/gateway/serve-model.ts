@@ -4,6 +4,7 @@ import { type JsonObject, MortiseError } from "mortise";
 
 import { type Admitted, admit } from "./admission.ts";
 import { attemptAll } from "./attempts.ts";
+import { Targets } from "./fallbacks.ts";
 import type { Whole } from "./given.ts";
 import { type HttpSession, openHttpSession } from "./http-session.ts";
 import { type Attempted, attemptLlm } from "./llm-attempt.ts";
@@ -13,6 +14,7 @@ import { parseAnswer } from "./read-answer.ts";
 import { type Reply, errorReply, replyOf, sendReply } from "./reply.ts";
 import { readBody } from "./request-body.ts";
 import { sendStream } from "./send-stream.ts";
+import { checkSpelling } from "./spelling.ts";
 import type { Asked, Turn } from "./turn.ts";
 import type { Completion } from "./types.ts";
 import { tokensOf, usageAtEnd } from "./usage.ts";
@@ -51,14 +53,16 @@ async function answer(turn: Turn): Promise<Outcome> {
       bytes = session.request.body ?? bytes;
     }
     const body = readBody(bytes);
-    asked = { body, request: turn.codec.read(body.json) };
+    checkSpelling(body.json);
+    asked = { body, request: turn.codec.read(body.json), headers: session?.request.headers };
     const asksChunks = asked.request.stream && !core.host.hooks.httpStreamChunk.isIdle;
     const attempted = await attempts(turn, asked, asksChunks);
     if (attempted.kind === "stream") {
       const assembles = !core.host.hooks.completed.isIdle || core.rates !== undefined;
-      const { error, completion, usage } = await sendStream({ turn, asked, session, begun: attempted, asksChunks, assembles });
+      const { error, completion, usage, chars } = await sendStream({ turn, asked, session, begun: attempted, asksChunks, assembles });
       const tokens = tokensOf(completion?.usage ?? usage);
-      admitted.settle(tokens);
+      // A client that leaves before the usage is told has got something all the same.
+      admitted.settle(tokens, chars);
       return { asked, status: 200, completion, tokens, error };
     }
     const isCounted = core.rates !== undefined || core.logger !== undefined;
@@ -82,6 +86,8 @@ function usageOf({ bytes, result }: Whole): JsonObject | undefined {
 
 function attempts(turn: Turn, asked: Asked, asksChunks: boolean): Promise<Attempted> {
   const { llm } = asked.request;
+  const targets = new Targets(turn, llm);
+  turn.targets = targets;
   const once = async (attempt: Attempt): Promise<Attempted> => {
     const { provider, model } = attempt.target;
     const routed = { ...llm, provider, model };
@@ -94,7 +100,7 @@ function attempts(turn: Turn, asked: Asked, asksChunks: boolean): Promise<Attemp
       return attemptLlm(turn, asked, { ...routed, input: [...(llm.input as readonly unknown[]), ...messages] }, attempt, asksChunks);
     }
   };
-  return attemptAll(turn, once, llm);
+  return attemptAll(turn, once, targets);
 }
 
 /** Messages with which a plugin wants the model asked again: that is done once. */

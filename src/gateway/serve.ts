@@ -23,7 +23,12 @@ export async function serve(core: Core, exchange: Exchange): Promise<void> {
   try {
     await dispatch(core, exchange, id);
   } catch (error) {
-    refuse(core, exchange, id, error);
+    try {
+      refuse(core, exchange, id, error);
+    } catch {
+      // An answer has begun already: nothing can be said any more.
+      exchange.destroy();
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 // The gateway's HTTP server.
 
 import { type Server, createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 
 import type { Core } from "./core.ts";
 import { NodeExchange } from "./node-exchange.ts";
@@ -18,6 +18,10 @@ const SWEEP_MS = 20;
 /** Milliseconds for the head of a request, and for all of it. */
 const HEADERS_MS = 30_000;
 const REQUEST_MS = 300_000;
+/** Milliseconds beyond the time of a request after which a connection on which nothing goes to and fro is closed. */
+const STUCK_MS = 1000;
+/** The longest that a timer takes. */
+const MAX_TIMER_MS = 0x7fff_ffff;
 
 /** A server that listens. */
 export interface Listening {
@@ -41,10 +45,23 @@ export async function listen(core: Core, { host = "127.0.0.1", port = 0, names }
       void serve(core, new NodeExchange(request, response));
     },
   );
+  // A client that never takes its answer would keep it here for good; requests that are waited for end before that.
+  server.setTimeout(Math.min(core.limits.timeoutMs + STUCK_MS, MAX_TIMER_MS));
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen({ host, port, backlog: 4096 }, resolve);
   });
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  // To the server, a connection is idle as well whose answer is on its way: it would be cut off, also by closing the server.
+  const closeIdle = server.closeIdleConnections.bind(server);
+  server.closeIdleConnections = () => {
+    for (const { writableLength } of sockets) if (writableLength > 0) return;
+    closeIdle();
+  };
   const address = server.address() as AddressInfo;
   const shown = host.includes(":") ? `[${host}]` : host;
   return {
@@ -63,6 +80,5 @@ function closed(server: Server): Promise<void> {
       clearInterval(sweep);
       resolve();
     });
-    server.closeIdleConnections();
   });
 }

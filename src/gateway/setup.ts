@@ -2,8 +2,17 @@
 
 import { type LlmRequest, MortiseError, type Provider, loadProvider } from "mortise";
 
-import type { Setup } from "./core.ts";
-import { type GatewayProviders, type GatewaySetup, type LoadedProvider, type ProviderPolicy, type ProviderSource, invalid } from "./options.ts";
+import type { GatewayLogger, Setup } from "./core.ts";
+import { ModelLists } from "./model-lists.ts";
+import {
+  type GatewayProviders,
+  type GatewaySetup,
+  type LoadedProvider,
+  type ModelProvider,
+  type ProviderPolicy,
+  type ProviderSource,
+  invalid,
+} from "./options.ts";
 import { type AttemptPolicy, resolveAttemptPolicy } from "./policies/attempt-policy.ts";
 import { Gate, resolveGate } from "./policies/gate.ts";
 import { KeyRing } from "./policies/key-ring.ts";
@@ -13,7 +22,11 @@ import type { Guards } from "./policies/run-attempts.ts";
 import { REAL_TIME } from "./policies/timing.ts";
 
 /** Loads providers. If one cannot be loaded, none is. @throws MortiseError as `loadProvider`, or MORTISE_INVALID_OPTION */
-export async function loadSetup({ providers, aliases, defaultProvider, attempts }: GatewaySetup, clock: () => number): Promise<Setup> {
+export async function loadSetup(
+  { providers, aliases, defaultProvider, attempts }: GatewaySetup,
+  clock: () => number,
+  logger: GatewayLogger | undefined,
+): Promise<Setup> {
   const names = Object.keys(providers ?? {});
   const [only] = names;
   if (only === undefined) throw invalid("providers", "empty", "at least one provider by name");
@@ -22,16 +35,16 @@ export async function loadSetup({ providers, aliases, defaultProvider, attempts 
   const policy = resolveAttemptPolicy(attempts);
   const guards = new Map(Object.entries(providers).map(([name, given]) => [name, guardsOf(name, given, clock)]));
   const settled = await Promise.allSettled(Object.entries(providers).map(([name, given]) => load(name, given)));
-  const owned = settled.flatMap((result) => (result.status === "fulfilled" && result.value.isOwn ? [result.value.provider] : []));
+  const loaded = settled.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+  const owned = loaded.flatMap(({ own }) => own ?? []);
   const failed = settled.find((result) => result.status === "rejected");
   if (failed !== undefined) {
     await Promise.all(owned.map((provider) => provider.close()));
     throw failed.reason;
   }
-  const byName = new Map(
-    settled.flatMap((result, index): [string, Provider][] => (result.status === "fulfilled" ? [[names[index] ?? "", result.value.provider]] : [])),
-  );
-  return new LoadedSetup({ providers: byName, router, owned, policy, guards });
+  const byName = new Map(loaded.map(({ name, provider }) => [name, provider]));
+  const listing = loaded.filter(({ lists }) => lists).map(({ name, provider }) => ({ name, provider, keys: guards.get(name)?.keys }));
+  return new LoadedSetup({ providers: byName, router, owned, policy, guards, lists: new ModelLists(listing, clock, logger) });
 }
 
 function guardsOf(name: string, { keys, keyRest, concurrency, breaker }: ProviderPolicy, clock: () => number): Guards {
@@ -48,17 +61,43 @@ function routed(providers: GatewayProviders): Record<string, RoutedProvider> {
   return Object.fromEntries(Object.entries(providers).map(([name, { models, onlyListed }]) => [name, { models, onlyListed }]));
 }
 
-async function load(name: string, given: ProviderSource | LoadedProvider): Promise<{ readonly provider: Provider; readonly isOwn: boolean }> {
-  if ("provider" in given) return { provider: given.provider, isOwn: false };
-  return { provider: await loadProvider(given.source, { ...given.options, name }), isOwn: true };
+/** A provider of a setup. */
+interface Loaded {
+  readonly name: string;
+  readonly provider: ModelProvider;
+  /** The same, if the gateway closes it. */
+  readonly own?: Provider;
+  /** It is asked for its models. */
+  readonly lists: boolean;
+}
+
+async function load(name: string, given: ProviderSource | LoadedProvider): Promise<Loaded> {
+  const { listModels } = given;
+  if ("provider" in given) return { name, provider: given.provider, lists: listModels ?? true };
+  const own = await loadProvider(given.source, { ...optionsOf(given), name });
+  return { name, provider: own, own, lists: listModels ?? canList(own, given) };
+}
+
+/** What a provider is loaded with: its own key would go before those of the ring. */
+function optionsOf({ options = {}, keys }: ProviderSource): NonNullable<ProviderSource["options"]> {
+  if (keys === undefined) return options;
+  const { apiKey: _apiKey, ...rest } = options;
+  return rest;
+}
+
+/** True if a provider has a key to ask with, or needs none, since its list is its own or it has nobody to ask. */
+function canList({ report }: Provider, { options, keys }: ProviderSource): boolean {
+  if (report.exports.found.includes("list_models_static") || report.hosts.granted.length === 0) return true;
+  return keys !== undefined || options?.apiKey !== undefined || options?.config?.["api_key"] !== undefined;
 }
 
 interface SetupParts {
-  readonly providers: ReadonlyMap<string, Provider>;
+  readonly providers: ReadonlyMap<string, ModelProvider>;
   readonly router: Router;
   readonly owned: readonly Provider[];
   readonly policy: AttemptPolicy;
   readonly guards: ReadonlyMap<string, Guards>;
+  readonly lists: ModelLists;
 }
 
 class LoadedSetup implements Setup {
@@ -87,7 +126,11 @@ class LoadedSetup implements Setup {
     return this.#parts.router.plan(model, fallbacks);
   }
 
-  providerOf({ provider, model }: Pick<LlmRequest, "provider" | "model">): Provider {
+  fallbacks(fallbacks: unknown): ReturnType<Router["fallbacks"]> {
+    return this.#parts.router.fallbacks(fallbacks);
+  }
+
+  providerOf({ provider, model }: Pick<LlmRequest, "provider" | "model">): ModelProvider {
     const found = this.#parts.providers.get(provider);
     if (found !== undefined) return found;
     throw new MortiseError("MORTISE_GATEWAY_NO_MODEL", { model: `${provider}/${model}`, reason: "there is no such provider", hint: "" });
@@ -95,6 +138,17 @@ class LoadedSetup implements Setup {
 
   models(): ReturnType<Router["models"]> {
     return this.#parts.router.models();
+  }
+
+  async allModels(): ReturnType<Setup["allModels"]> {
+    const { router, lists } = this.#parts;
+    const models = new Map(router.models().map((model) => [model.id, model]));
+    for (const { provider, models: listed } of await lists.all())
+      for (const model of listed) {
+        const id = `${provider}/${model}`;
+        if (!models.has(id) && router.allows({ provider, model })) models.set(id, { id, provider });
+      }
+    return [...models.values()];
   }
 
   hold(): () => void {

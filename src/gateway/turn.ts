@@ -7,6 +7,7 @@ import type { LlmRequest, RequestContext } from "mortise";
 import type { KnownClient } from "./client-keys.ts";
 import type { Core, Setup } from "./core.ts";
 import type { Exchange } from "./exchange.ts";
+import type { Targets } from "./fallbacks.ts";
 import type { RequestBody } from "./request-body.ts";
 import type { ClientApi, ClientRequest } from "./types.ts";
 import { type Codec, codecOf } from "./codecs.ts";
@@ -15,7 +16,12 @@ import { type Codec, codecOf } from "./codecs.ts";
 export interface Asked {
   readonly body: RequestBody;
   readonly request: ClientRequest;
+  /** Headers as plugins made them, under the names that the client wrote; undefined where none was asked. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
+
+/** Characters of the header `cache-control` that plugins are told of. */
+const MAX_DIRECTIVES = 256;
 
 /** The state of one request. */
 export class Turn {
@@ -34,6 +40,8 @@ export class Turn {
   provider = "";
   model = "";
   attempts = 0;
+  /** Who is asked, and who after that; undefined until the request has been read. */
+  targets: Targets | undefined;
   /** The name that the model's server gave the request. */
   upstreamId: string | undefined;
   /** A plugin has had the model asked once more. */
@@ -60,11 +68,15 @@ export class Turn {
   }
 
   #newContext(): RequestContext {
-    const { traceparent } = this.exchange.headers;
+    const { traceparent, "cache-control": cacheControl = "" } = this.exchange.headers;
     return this.core.host.request({
       id: this.id,
       ...(traceparent !== undefined && { traceparent }),
-      attributes: { api: this.api, ...(this.client !== undefined && { client: this.client }) },
+      attributes: {
+        api: this.api,
+        ...(this.client !== undefined && { client: this.client }),
+        ...(cacheControl !== "" && cacheControl.length <= MAX_DIRECTIVES && { "cache-control": cacheControl }),
+      },
       timeoutMs: this.timeLeftMs,
       signal: this.exchange.signal,
     });

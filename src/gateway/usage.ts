@@ -30,6 +30,18 @@ function parsed(json: string): JsonObject | undefined {
   }
 }
 
+/** Deepest place at which {@link textChars} looks. */
+const MAX_TEXT_DEPTH = 6;
+
+/** Characters of all texts in what a model said. */
+export function textChars(value: unknown, depth = 0): number {
+  if (typeof value === "string") return value.length;
+  if (typeof value !== "object" || value === null || depth > MAX_TEXT_DEPTH) return 0;
+  let chars = 0;
+  for (const part of Object.values(value)) chars += textChars(part, depth + 1);
+  return chars;
+}
+
 /** Tokens of input and output together; undefined if it does not say. */
 export function tokensOf(usage: JsonObject | null | undefined): number | undefined {
   if (usage === null || usage === undefined) return undefined;

@@ -28,9 +28,11 @@ export function compileAccess({ read = [], write = [] }: NonNullable<Permissions
   const mayRead = compileNames(read, "read");
   const mayWrite = compileNames(write, "write");
   if (mayRead === never) return { shown: () => NONE, mayWrite };
+  const all = read.includes("*");
   return {
     shown({ attributes }) {
       if (attributes.size === 0) return NONE;
+      if (all) return new Map(attributes);
       const seen = new Map<string, string>();
       for (const [name, value] of attributes) if (mayRead(name)) seen.set(name, value);
       return seen;

@@ -2,6 +2,7 @@
 
 import { MortiseError } from "../api/errors.ts";
 import type { Ending } from "./bracket-wire.ts";
+import { CONTINUE, withAttributes } from "./decision.ts";
 import { Chain, type Decided, ask, inTurn } from "./driver.ts";
 import { Message } from "./message.ts";
 import type { Seat } from "./roster.ts";
@@ -68,6 +69,7 @@ function askBefore(run: HookRun, seats: readonly Seat[], chain: Chain, passed: S
     },
     (seat, decision) => {
       passed.push(seat);
+      run.taken(seat, seat.fn, message.value, decision);
       return chain.take(seat, decision);
     },
   );
@@ -142,11 +144,14 @@ class Bracket implements OpenedBracket<unknown, unknown> {
 /** What an ending becomes by a plugin's decision. */
 function afterwards(run: HookRun, seat: Seat, ending: Ending<unknown>, decision: Decided): Ending<unknown> {
   const final = !ending.ok && ending.final;
+  const isTaken = decision.action !== "replace" && !final;
+  // Attributes were written in any case.
+  run.taken(seat, seat.postFn, ending, isTaken ? decision : withAttributes(CONTINUE, decision.attributes));
   if (decision.action === "replace") {
     const reason = "replaces what is over; only an answer can stand for a result";
     throw new MortiseError("MORTISE_HOOK_OUTPUT", { hook: run.hook.name, plugin: seat.plugin.name, function: seat.postFn, reason });
   }
-  if (decision.action === "answer" && !final) return { ok: true, output: decision.value };
+  if (decision.action === "answer" && isTaken) return { ok: true, output: decision.value };
   if (decision.action !== "reject") return ending;
   seat.counts.rejections++;
   return final ? ending : { ok: false, error: run.rejected({ reason: decision.reason, plugin: seat.plugin.name }), final: true };

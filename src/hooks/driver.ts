@@ -22,6 +22,7 @@ export function runFirst(run: HookRun, seats: readonly Seat[], input: unknown): 
     seats,
     (seat) => ask(run, seat, seat.fn, message),
     (seat, decision) => {
+      run.taken(seat, seat.fn, input, decision);
       if (decision.action === "continue") return false;
       const plugin = seat.plugin.name;
       if (decision.action === "reject") result = { action: "reject", reason: decision.reason, plugin };
@@ -43,7 +44,10 @@ export function runChain(
     run,
     seats,
     (seat) => ask(run, seat, seat.fn, chain.message),
-    (seat, decision) => chain.take(seat, decision),
+    (seat, decision) => {
+      run.taken(seat, seat.fn, chain.message.value, decision);
+      return chain.take(seat, decision);
+    },
   );
   return ended === undefined ? chain.result() : ended.then(() => chain.result());
 }
@@ -53,6 +57,7 @@ export function runAll(run: HookRun, seats: readonly Seat[], input: unknown): un
   const message = new Message(run.hook.definition.wire, input);
   const pending: Promise<unknown>[] = [];
   const failures: unknown[] = [];
+  const taken = (seat: Seat, decision: Decided): void => run.taken(seat, seat.fn, input, decision);
   const failed = (seat: Seat, error: unknown): void => {
     try {
       run.failed(seat, seat.fn ?? "", error);
@@ -63,7 +68,8 @@ export function runAll(run: HookRun, seats: readonly Seat[], input: unknown): un
   for (const seat of seats) {
     try {
       const decision = ask(run, seat, seat.fn, message);
-      if (decision instanceof Promise) pending.push(decision.catch((error: unknown) => failed(seat, error)));
+      if (decision instanceof Promise) pending.push(decision.then((settled) => taken(seat, settled)).catch((error: unknown) => failed(seat, error)));
+      else if (decision !== undefined) taken(seat, decision);
     } catch (error) {
       failed(seat, error);
     }

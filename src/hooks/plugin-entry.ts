@@ -31,11 +31,11 @@ export interface HookPlugin {
   readonly timeoutMs?: number;
   has(fn: string): boolean;
   /**
-   * Calls a function: gives the output itself where nothing had to be waited for, and throws what went wrong at once.
+   * Calls a function with text as UTF-8, or with bytes that it must not change: gives the output itself where nothing had to be waited for, and throws what went wrong at once.
    *
    * @param short others have left it so much less than its time that being late says nothing of it
    */
-  start(fn: string, input: string, options: HookCallOptions, short: boolean): HookOutput | Promise<HookOutput>;
+  start(fn: string, input: string | Uint8Array, options: HookCallOptions, short: boolean): HookOutput | Promise<HookOutput>;
 }
 
 /** A call that has less of its plugin's time than this is short; what is lost on the way to it is not. */

@@ -41,8 +41,8 @@ export interface LineUp {
   /** Those of one request, by its name; undefined where no plugin has several versions. */
   readonly choose: ((request: string) => readonly Seat[]) | undefined;
   running: number;
-  /** Called when the last run has ended. */
-  drained: (() => void) | undefined;
+  /** Called once each when the last run has ended. */
+  readonly drained: (() => void)[];
 }
 
 /** A hook and who takes part in it now. */
@@ -74,7 +74,7 @@ export class Roster {
   readonly #hooks = new Map<string, HookState>();
   readonly #members = new Map<string, Member>();
   /** Line-ups that are no longer the present one, but that runs still use. */
-  #past: LineUp[] = [];
+  readonly #past = new Set<LineUp>();
 
   constructor(definitions: HookDefinitions) {
     for (const [name, definition] of Object.entries(definitions))
@@ -110,7 +110,7 @@ export class Roster {
   /** Settled when no run uses these seats any more; they must not serve. */
   async whenUnused({ seats }: Seating): Promise<void> {
     const left = new Set(seats.values());
-    await whenDrained(this.#past.filter((lineUp) => lineUp.running > 0 && lineUp.seats.some((seat) => left.has(seat))));
+    await whenDrained(Array.from(this.#past).filter((lineUp) => lineUp.seats.some((seat) => left.has(seat))));
   }
 
   #seats(entry: PluginEntry): Map<string, Seat> {
@@ -145,7 +145,6 @@ export class Roster {
   }
 
   #settle(): void {
-    this.#past = this.#past.filter(({ running }) => running > 0);
     const inOrder = Array.from(this.#members.values()).toSorted(
       ([{ seating: a }], [{ seating: b }]) => a.order - b.order || (a.name < b.name ? -1 : 1),
     );
@@ -157,7 +156,10 @@ export class Roster {
       // Who chooses may have other shares of the same seats.
       const same = next.choose === undefined && lineUp.choose === undefined && next.seats.length === lineUp.seats.length;
       if (same && next.seats.every((seat, index) => seat === lineUp.seats[index])) continue;
-      if (lineUp.running > 0) this.#past.push(lineUp);
+      if (lineUp.running > 0) {
+        this.#past.add(lineUp);
+        lineUp.drained.push(() => this.#past.delete(lineUp));
+      }
       hook.lineUp = next;
     }
   }
@@ -167,7 +169,7 @@ function lineUpOf(hook: string, members: readonly Member[]): LineUp {
   const seatsOf = (member: Member): Seat[] => member.flatMap(({ seating }) => seating.seats.get(hook) ?? []);
   const choose = (request: string): Seat[] => members.flatMap((member) => chosen(member, request).seats.get(hook) ?? []);
   const split = members.some((member) => member.length > 1);
-  return { seats: members.flatMap(seatsOf), choose: split ? choose : undefined, running: 0, drained: undefined };
+  return { seats: members.flatMap(seatsOf), choose: split ? choose : undefined, running: 0, drained: [] };
 }
 
 /** The version that serves a request: the same in every hook, as long as the shares stay. */
@@ -204,17 +206,7 @@ function own<T>(record: Readonly<Record<string, T>>, name: string): T | undefine
 
 /** Settled when all runs of these have ended. */
 async function whenDrained(lineUps: readonly LineUp[]): Promise<void> {
-  const pending = lineUps.map(
-    (lineUp) =>
-      new Promise<void>((resolve) => {
-        const before = lineUp.drained;
-        lineUp.drained = () => {
-          before?.();
-          resolve();
-        };
-      }),
-  );
-  await Promise.all(pending);
+  await Promise.all(lineUps.map(({ drained }) => new Promise<void>((resolve) => drained.push(resolve))));
 }
 
 /** Runs something with the plugins that a hook has now: none of them is closed before it has ended. */
@@ -238,8 +230,6 @@ export function hold(lineUp: LineUp): void {
 
 /** The end of one {@link hold}. */
 export function letGo(lineUp: LineUp): void {
-  if (--lineUp.running > 0) return;
-  const { drained } = lineUp;
-  lineUp.drained = undefined;
-  drained?.();
+  if (--lineUp.running > 0 || lineUp.drained.length === 0) return;
+  for (const tell of lineUp.drained.splice(0)) tell();
 }

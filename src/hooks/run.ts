@@ -8,7 +8,7 @@ import { type Check, checked } from "./check.ts";
 import { CONTINUE, type Decision } from "./decision.ts";
 import { type HookFailure, coded, hookFailed, publish } from "./failure.ts";
 import { type GuestJson, readGuestJson } from "./guest-json.ts";
-import type { Message } from "./message.ts";
+import { type Message, Shown } from "./message.ts";
 import { type HookCallOptions, type HookOutput, isShort } from "./plugin-entry.ts";
 import { publishDecision } from "./published.ts";
 import type { HookState, Seat } from "./roster.ts";
@@ -31,6 +31,8 @@ export class HookRun {
   #signal: AbortSignal | undefined;
   /** When the time of the hook itself is over. */
   #endsAt: number;
+  /** What the plugin before was shown of the request. */
+  #shown: Shown | undefined;
   /** The request's own deadline no longer counts. */
   #overtime = false;
 
@@ -63,16 +65,23 @@ export class HookRun {
    * @throws MortiseError why the plugin failed, or MORTISE_HOOK_INPUT if there is nothing that it could be sent
    */
   call<T, A>(seat: Seat, fn: string, message: Message<T, A>): Decision<T, A> | Promise<Decision<T, A>> {
-    const shown: ShownContext = { request: this.request, attributes: seat.access.shown(this.request) };
-    const text = message.text(shown, this.hook.name);
+    const shown = this.#shownTo(seat);
+    const input = message.input(shown, this.hook.name);
     seat.counts.calls++;
     const options = this.#callOptions(seat, fn);
     const { timeoutMs = Number.POSITIVE_INFINITY } = options;
     const short = isShort(timeoutMs, Math.min(seat.timeoutMs, this.hook.definition.timeoutMs));
-    const output = seat.plugin.start(fn, text, areCallsWatched() ? { ...options, hook: this.hook.name } : options, short);
+    const output = seat.plugin.start(fn, input, areCallsWatched() ? { ...options, hook: this.hook.name } : options, short);
     const given = message.value;
     if (output instanceof Promise) return output.then((settled) => this.#read(seat, fn, message, given, shown, settled));
     return this.#read(seat, fn, message, given, shown, output);
+  }
+
+  /** What a plugin may know of the request now; the same object for all to whom it is the same, so that it is written once. */
+  #shownTo({ access }: Seat): Shown {
+    const attributes = access.shown(this.request);
+    if (this.#shown?.shows(attributes) !== true) this.#shown = new Shown(this.request, attributes);
+    return this.#shown;
   }
 
   /** What a call may take: what is left to the request, to the hook and to the plugin. */
@@ -100,7 +109,8 @@ export class HookRun {
     const fault = (reason: string): MortiseError => new MortiseError("MORTISE_HOOK_OUTPUT", { hook: name, plugin: who.plugin, function: fn, reason });
     let parsed: GuestJson | undefined;
     const answer: GuestAnswer<T> = {
-      ...shown,
+      request: shown.request,
+      attributes: shown.attributes,
       given,
       json: () => (parsed ??= readGuestJson(bytes, definition.maxOutputBytes, fault)),
       fault,
@@ -109,8 +119,12 @@ export class HookRun {
     const decision = this.#checked(message.wire.decode(answer), fault);
     if (definition.kind === "all" && decision.action !== "continue") throw fault(`decides with "${decision.action}", which observers cannot`);
     if (decision.attributes !== undefined) writeAttributes(this.request, seat.access, decision.attributes, who, fault);
-    publishDecision({ hook: this.hook, plugin: seat.plugin, function: fn, request: this.request, given, decision });
     return decision;
+  }
+
+  /** Publishes what a plugin has decided of a value, now that it takes effect. */
+  taken(seat: Seat, fn: string | undefined, given: unknown, decision: Decision<unknown, unknown>): void {
+    publishDecision({ hook: this.hook, plugin: seat.plugin, function: fn ?? "", request: this.request, given, decision });
   }
 
   #checked<T, A>(decision: Decision<T, A>, fault: (reason: string) => MortiseError): Decision<T, A> {

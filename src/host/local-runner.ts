@@ -9,7 +9,7 @@ import type { Runner, RunnerCall, RunnerFactory } from "./runner.ts";
 
 /** Makes instances of a compiled plugin in this thread. */
 export function localRunners(guest: CompiledGuest, state: PluginState): RunnerFactory {
-  const ways = new Map(Array.from(guest.entries, ([name, entry]): [string, Way] => [name, { entry, suspends: entry.waits }]));
+  const ways = new Map(Array.from(guest.entries, ([name, entry]): [string, Way] => [name, { entry, suspendingCalls: entry.waits ? ALWAYS : 0 }]));
   return {
     create(timeoutMs) {
       enterInstance(state.name);
@@ -24,11 +24,20 @@ export function localRunners(guest: CompiledGuest, state: PluginState): RunnerFa
   };
 }
 
+const ALWAYS = Number.POSITIVE_INFINITY;
+/** Units that ordinary code uses up in a small part of a slice of time: 250 to 500 µs. */
+const FEW_UNITS = 1_000_000;
+/** Calls that can be suspended after one that used no more, and took a slice of time all the same. */
+const DOUBTFUL_CALLS = 64;
+
 /** How a function is called. */
 interface Way {
   readonly entry: GuestEntry;
-  /** So that it can be suspended: it may have to wait, or was seen to hold the thread for longer than a slice of time. */
-  suspends: boolean;
+  /**
+   * Calls to come that are made so that they can be suspended, which costs some: all if the function may have to wait, or was
+   * seen to hold the thread for longer than a slice of time; some if a busy machine may have had the thread meanwhile.
+   */
+  suspendingCalls: number;
 }
 
 /** Counts out the instances of plugins that nobody closed. */
@@ -48,7 +57,8 @@ class LocalRunner implements Runner {
 
   call(call: RunnerCall): PluginOutput | Promise<PluginOutput> {
     const way = this.#way(call);
-    if (!way.suspends) return this.#callNow(way, call);
+    if (way.suspendingCalls === 0) return this.#callNow(way, call);
+    way.suspendingCalls--;
     return this.#instance.callSuspending(way.entry, call);
   }
 
@@ -61,7 +71,10 @@ class LocalRunner implements Runner {
     try {
       return instance.call(way.entry, call);
     } finally {
-      if (instance.heldThread && canSuspend) way.suspends = true;
+      if (instance.heldThread && canSuspend) {
+        const isDoubtful = !instance.poisoned && instance.fuelUsed <= FEW_UNITS;
+        way.suspendingCalls = Math.max(way.suspendingCalls, isDoubtful ? DOUBTFUL_CALLS : ALWAYS);
+      }
     }
   }
 

@@ -107,6 +107,8 @@ export class Plugin {
   readonly #pool: RunnerPool;
   readonly #release: () => void;
   #closing: Promise<void> | undefined;
+  /** Calls that did not find an instance at once. */
+  #queued = 0;
   #calls = 0;
   #failures = 0;
   readonly #errors: Partial<Record<ErrorCode, number>> = {};
@@ -179,33 +181,52 @@ export class Plugin {
    */
   start(fn: string, input?: PluginInput, options: CallOptions = NO_OPTIONS): PluginOutput | Promise<PluginOutput> {
     if (options !== NO_OPTIONS) checkCallOptions(options);
-    if (areCallsWatched()) return watchCall(this.#subject(fn, options), (notes) => this.#start(fn, input, options, notes));
-    return this.#start(fn, input, options, undefined);
+    return this.#startWatched(fn, input, options, undefined);
+  }
+
+  /**
+   * As {@link start}, for who may refuse calls: one that had to wait for an instance asks again before it begins.
+   *
+   * @param mayBegin throws if the call must not begin any more
+   * @throws MortiseError as {@link start}; what `mayBegin` throws
+   */
+  startGuarded(fn: string, input: PluginInput, options: CallOptions, mayBegin: MayBegin): PluginOutput | Promise<PluginOutput> {
+    checkCallOptions(options);
+    return this.#startWatched(fn, input, options, mayBegin);
   }
 
   /**
    * Calls an export for a call of another plugin: in what that has left of its time and fuel, and with its context. What
    * is used is charged to it, and when it is over, this is, too.
    *
-   * @throws MortiseError as {@link start}; MORTISE_REENTRANT if every instance waits for what that call, or one that it
-   *   was made by, has of another plugin
+   * @throws MortiseError as {@link startGuarded}; MORTISE_REENTRANT if every instance waits for what that call, or one that
+   *   it was made by, has of another plugin
    */
-  startFor(caller: Caller, fn: string, input?: PluginInput): PluginOutput | Promise<PluginOutput> {
+  startFor(caller: Caller, fn: string, input?: PluginInput, mayBegin?: () => void): PluginOutput | Promise<PluginOutput> {
     const { context, timeLeftMs } = caller;
     const timeoutMs = Math.min(timeLeftMs, this.#state.limits.timeoutMs);
-    const options = { context, timeoutMs, caller };
-    if (areCallsWatched()) return watchCall(this.#subject(fn, options), (notes) => this.#start(fn, input, options, notes));
-    return this.#start(fn, input, options, undefined);
+    return this.#startWatched(fn, input, { context, timeoutMs, caller }, mayBegin);
   }
 
-  #start(fn: string, input: PluginInput, options: StartOptions, notes: CallNotes | undefined): PluginOutput | Promise<PluginOutput> {
+  #startWatched(fn: string, input: PluginInput, options: StartOptions, mayBegin: MayBegin): PluginOutput | Promise<PluginOutput> {
+    if (areCallsWatched()) return watchCall(this.#subject(fn, options), (notes) => this.#start(fn, input, options, mayBegin, notes));
+    return this.#start(fn, input, options, mayBegin, undefined);
+  }
+
+  #start(
+    fn: string,
+    input: PluginInput,
+    options: StartOptions,
+    mayBegin: MayBegin,
+    notes: CallNotes | undefined,
+  ): PluginOutput | Promise<PluginOutput> {
     const { caller } = options;
     const timeoutMs = options.timeoutMs ?? this.#state.limits.timeoutMs;
     if (timeoutMs <= 0) throw this.#refuse(new MortiseError("MORTISE_TIMEOUT", { ...this.#who(fn), limit: timeoutMs, short: true }));
     this.#refuseAborted(fn, options.signal);
     this.#refuseUncallable(fn, input);
     const slot = this.#pool.takeIdle(fn, false);
-    if (slot === undefined) return this.#startLater(fn, input, options, timeoutMs, notes);
+    if (slot === undefined) return this.#startLater(fn, input, options, timeoutMs, mayBegin, notes);
     // From here to the end of the frame nothing but the guarded part can run out of stack: the slot is not lost.
     let goesOn = false;
     try {
@@ -225,13 +246,17 @@ export class Plugin {
     input: PluginInput,
     { context, caller, signal = caller?.signal }: StartOptions,
     statedMs: number,
+    mayBegin: MayBegin,
     notes: CallNotes | undefined,
   ): Promise<PluginOutput> {
-    const { slot, leftMs: timeoutMs } = await this.#obtain(fn, statedMs, signal, caller);
+    const { slot, leftMs: timeoutMs, waited } = await this.#obtain(fn, statedMs, signal, caller);
     let goesOn = false;
     let called = false;
     try {
+      // Who had the instance before tells first how that ended: all that follows from it without waiting happens before.
+      if (waited && mayBegin !== undefined) await new Promise<void>((resolve) => process.nextTick(resolve));
       this.#refuseLate(fn, timeoutMs, statedMs, signal);
+      this.#askAgain(fn, mayBegin);
       called = true;
       const result = this.#run(slot, callOf(fn, input, context, timeoutMs, statedMs, caller), signal, notes);
       goesOn = result instanceof Promise;
@@ -425,8 +450,9 @@ export class Plugin {
     statedMs: number,
     signal: AbortSignal | undefined,
     caller: Caller | undefined,
-  ): Promise<{ readonly slot: Slot; readonly leftMs: number }> {
+  ): Promise<{ readonly slot: Slot; readonly leftMs: number; readonly waited: boolean }> {
     const { clock, limits } = this.#state;
+    const place = ++this.#queued;
     const began = clock();
     const leftMs = (): number => statedMs - (clock() - began);
     try {
@@ -439,11 +465,11 @@ export class Plugin {
         }
         if (again ? this.#pool.hasRoom : this.#pool.hasRoomForNewcomers) {
           const slot = await this.#pool.make(fn, Math.min(left, limits.initTimeoutMs));
-          return { slot, leftMs: this.isolation === "inline" ? leftMs() : left };
+          return { slot, leftMs: this.isolation === "inline" ? leftMs() : left, waited: again };
         }
-        await this.#pool.wait({ function: fn, timeoutMs: left, statedMs, signal, caller }, again);
+        await this.#pool.wait({ place, function: fn, timeoutMs: left, statedMs, signal, caller }, again);
         const slot = this.#pool.takeWoken(fn);
-        if (slot !== undefined) return { slot, leftMs: leftMs() };
+        if (slot !== undefined) return { slot, leftMs: leftMs(), waited: true };
       }
     } catch (error) {
       throw this.#refuse(this.#judged({ caller, statedMs, fuel: Number.POSITIVE_INFINITY }, this.#coded(fn, error)));
@@ -464,6 +490,14 @@ export class Plugin {
     const ended = this.#pool.endedBy(fn);
     if (ended !== undefined) throw this.#refuse(ended);
     if (leftMs <= 0) throw this.#refuse(new MortiseError("MORTISE_TIMEOUT", { ...this.#who(fn), limit: statedMs }));
+  }
+
+  #askAgain(fn: string, mayBegin: MayBegin): void {
+    try {
+      mayBegin?.();
+    } catch (error) {
+      throw this.#refuse(this.#coded(fn, error));
+    }
   }
 
   #refuseAborted(fn: string, signal: AbortSignal | undefined): void {
@@ -553,6 +587,9 @@ export class Plugin {
     return error;
   }
 }
+
+/** Throws if a call that has waited must not begin any more. */
+type MayBegin = (() => void) | undefined;
 
 /** Options of a call that may be made for another plugin. */
 interface StartOptions extends CallOptions {

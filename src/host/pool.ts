@@ -44,6 +44,7 @@ export interface PoolStats {
 const MAX_TIMER_MS = 0x7fff_ffff;
 
 interface Waiter {
+  readonly place: number;
   readonly function: string;
   readonly wake: () => void;
   readonly refuse: (error: MortiseError) => void;
@@ -51,6 +52,8 @@ interface Waiter {
 
 /** What a caller brings along that has to wait. */
 export interface Ticket {
+  /** Place in the queue: that of who came first is lowest. One that was woken in vain keeps it. */
+  readonly place: number;
   readonly function: string;
   readonly timeoutMs: number;
   /** The deadline as the caller gave it. */
@@ -174,40 +177,37 @@ export class RunnerPool {
   make(fn: string, timeoutMs: number): Slot | Promise<Slot> {
     this.#created++;
     this.#making++;
-    let made: Runner | Promise<Runner>;
     try {
       this.#governor?.admit();
-      made = this.#holding(() => this.#factory.create(timeoutMs));
+      const made = this.#holding(() => this.#factory.create(timeoutMs));
+      if (made instanceof Promise) return this.#whenMade(fn, made);
+      const slot = this.#admit(fn, made);
+      this.#making--;
+      return slot;
     } catch (error) {
-      this.#notMade();
+      // Not in a function: there may be no stack left for one.
+      this.#making--;
+      this.passOn();
       throw error;
     }
-    if (made instanceof Promise) return this.#whenMade(fn, made);
-    return this.#admit(fn, made);
   }
 
   async #whenMade(fn: string, promised: Promise<Runner>): Promise<Slot> {
-    let runner: Runner;
     try {
-      runner = await promised;
+      const slot = this.#admit(fn, await promised);
+      this.#making--;
+      return slot;
     } catch (error) {
-      this.#notMade();
+      this.#making--;
+      this.passOn();
       throw error;
     }
-    return this.#admit(fn, runner);
   }
 
   #admit(fn: string, runner: Runner): Slot {
-    this.#making--;
     const slot: Slot = { runner, calls: 0, running: fn, unsettled: false, idleSince: 0 };
     this.#slots.add(slot);
     return slot;
-  }
-
-  #notMade(): void {
-    this.#making--;
-    this.#wakeNext();
-    this.#settleClose();
   }
 
   /**
@@ -236,7 +236,7 @@ export class RunnerPool {
     return this.takeIdle(fn, true);
   }
 
-  #queue({ function: fn, timeoutMs, statedMs, signal, caller }: Ticket, again: boolean): Promise<void> {
+  #queue({ place, function: fn, timeoutMs, statedMs, signal, caller }: Ticket, again: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       const who = { plugin: this.#plugin, function: fn };
       const clock = this.#clock;
@@ -262,6 +262,7 @@ export class RunnerPool {
       const reentrant = (): MortiseError => new MortiseError("MORTISE_REENTRANT", { ...who, running: this.running });
       const aborted = (): void => leave(new MortiseError("MORTISE_ABORTED", who, signal?.reason));
       const waiter: Waiter = {
+        place,
         function: fn,
         wake: () => {
           end();
@@ -286,8 +287,9 @@ export class RunnerPool {
       // Last of all, so that one who runs out of stack on the way does not stand in the queue.
       if (timeoutMs !== Number.POSITIVE_INFINITY) watch(deadline);
       signal?.addEventListener("abort", aborted);
-      if (again) this.#waiting.unshift(waiter);
-      else this.#waiting.push(waiter);
+      const behind = again ? this.#waiting.findIndex((other) => other.place > place) : -1;
+      if (behind < 0) this.#waiting.push(waiter);
+      else this.#waiting.splice(behind, 0, waiter);
     });
   }
 

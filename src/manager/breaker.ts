@@ -106,12 +106,12 @@ export class Breaker {
   #failures: Failure[] = [];
   #ended = 0;
   #lastCode: ErrorCode | undefined;
-  /** Grows whenever it opens, is tried again, or closes. */
+  /** Grows whenever it opens or closes, and with each probe. */
   #epoch = 0;
   #openedAt = 0;
-  /** A call is on its way to see whether the plugin answers again, and so many went well. */
+  /** A call is on its way to see whether the plugin answers again: until when that is believed, and how many went well. */
   #probing = false;
-  #probedAt = 0;
+  #probeEndsAt = 0;
   #passed = 0;
 
   constructor(options: ResolvedBreaker, machine: StateMachine, clock: () => number) {
@@ -120,29 +120,33 @@ export class Breaker {
     this.#clock = clock;
   }
 
-  /** Lets a call in, or not. */
-  enter(): Ticket | undefined {
+  /**
+   * Lets a call in, or not.
+   *
+   * @param bounds what the call is bound by, of which only probes are asked
+   */
+  enter(bounds: () => { readonly timeoutMs: number }): Ticket | undefined {
     const { state } = this.#machine;
     if (state === "open") {
       if (this.#clock() - this.#openedAt < this.#options.openMs) return undefined;
-      this.#epoch++;
       this.#passed = 0;
       this.#machine.enter("half-open", `${this.#options.openMs} ms have passed`);
-      return this.#probe();
+      return this.#probe(bounds());
     }
     if (state !== "half-open") return this.#epoch;
-    // A probe that never said how it ended, for want of stack, must not keep everybody out.
-    if (this.#probing && this.#clock() - this.#probedAt < this.#options.openMs) return undefined;
-    return this.#probe();
+    // A probe that never says how it ended, for want of stack, must not keep everybody out.
+    if (this.#probing && this.#clock() < this.#probeEndsAt) return undefined;
+    return this.#probe(bounds());
   }
 
-  #probe(): Ticket {
+  /** Each probe has a ticket of its own: what becomes of one that was given up says nothing any more. */
+  #probe({ timeoutMs }: { readonly timeoutMs: number }): Ticket {
     this.#probing = true;
-    this.#probedAt = this.#clock();
-    return this.#epoch;
+    this.#probeEndsAt = this.#clock() + Math.max(timeoutMs, this.#options.openMs);
+    return ++this.#epoch;
   }
 
-  /** False for a call that was let in, but has to ask again if it has not begun: the breaker has opened or closed since. */
+  /** False for a call that was let in, but has to ask again if it has not begun: the breaker has opened, closed or given it up since. */
   isCurrent(ticket: Ticket): boolean {
     return ticket === this.#epoch;
   }

@@ -39,6 +39,10 @@ interface Asked {
   readonly hook: string | undefined;
   readonly context: unknown;
   readonly short: boolean;
+  /** A signal and a look at the clock are a cost, and most calls do not wait. */
+  readonly bounds: () => Bounds;
+  /** Makes it, in what is left of its time if it had to wait. */
+  readonly make: (mayBegin: (() => void) | undefined, leftMs: number | undefined) => Output;
 }
 
 /** One version of a plugin. Hooks and other plugins call it through this. */
@@ -125,46 +129,54 @@ export class Version implements HookPlugin {
 
   /** As a hook calls it. @throws MortiseError as `Plugin.start`; MORTISE_PLUGIN_SUSPENDED */
   start(fn: string, input: PluginInput, options: HookCallOptions, short: boolean = false): Output {
-    const bounds = (): Bounds => ({ timeoutMs: options.timeoutMs ?? this.timeoutMs, signal: options.signal });
     const { hook, context } = options;
-    return this.#guarded({ function: fn, hook, context, short }, bounds, (leftMs) =>
-      this.plugin.start(fn, input, leftMs === undefined ? options : { ...options, timeoutMs: leftMs }),
-    );
+    return this.#guarded({
+      function: fn,
+      hook,
+      context,
+      short,
+      bounds: () => ({ timeoutMs: options.timeoutMs ?? this.timeoutMs, signal: options.signal }),
+      make: (mayBegin, leftMs) => this.plugin.startGuarded(fn, input, leftMs === undefined ? options : { ...options, timeoutMs: leftMs }, mayBegin),
+    });
   }
 
   /** As another plugin calls it. @throws MortiseError as `Plugin.startFor`; MORTISE_PLUGIN_SUSPENDED */
   startFor(caller: Caller, fn: string, input?: PluginInput): Output {
-    // What is left of the caller's time is looked up when the call begins.
     // One that waits for its turn keeps its input: the caller's memory may change meanwhile.
     const kept = this.#cpu !== undefined && input instanceof Uint8Array ? input.slice() : input;
-    // A signal and a look at the clock are a cost, and most calls do not wait.
-    const bounds = (): Bounds => ({ timeoutMs: Math.min(caller.timeLeftMs, this.timeoutMs), signal: caller.signal });
-    const asked = { function: fn, hook: undefined, context: caller.context, short: false };
-    return this.#guarded(asked, bounds, () => this.plugin.startFor(caller, fn, kept));
+    return this.#guarded({
+      function: fn,
+      hook: undefined,
+      context: caller.context,
+      short: false,
+      bounds: () => ({ timeoutMs: Math.min(caller.timeLeftMs, this.timeoutMs), signal: caller.signal }),
+      // What is left of the caller's time is looked up when the call begins.
+      make: (mayBegin) => this.plugin.startFor(caller, fn, kept, mayBegin),
+    });
   }
 
-  #guarded(asked: Asked, bounds: () => Bounds, call: (leftMs: number | undefined) => Output): Output {
+  #guarded(asked: Asked): Output {
     let ticket: Ticket;
     try {
-      ticket = this.#enter(asked.function);
+      ticket = this.#enter(asked);
     } catch (error) {
       this.#publish(asked, error, this.#clock());
       throw error;
     }
-    if (this.#cpu === undefined || this.#cpu.isFree) return this.#counted(ticket, asked.short, () => call(undefined));
-    return this.#waited(this.#cpu, { plugin: this.name, function: asked.function, ...bounds() }, ticket, asked, call);
+    if (this.#cpu === undefined || this.#cpu.isFree) return this.#counted(asked, ticket, asked.short, undefined);
+    return this.#waited(this.#cpu, asked, ticket);
   }
 
   /** A call that has to wait for its share. One that waits in vain says nothing of the plugin. */
-  async #waited(cpu: CpuShare, waiting: Waiting, ticket: Ticket, asked: Asked, call: (leftMs: number) => Output): Promise<PluginOutput> {
+  async #waited(cpu: CpuShare, asked: Asked, ticket: Ticket): Promise<PluginOutput> {
     const beganMs = this.#clock();
+    const waiting = { plugin: this.name, function: asked.function, ...asked.bounds() };
     let begun = false;
     try {
       return await cpu.wait(waiting, (leftMs) => {
-        // The breaker may have opened meanwhile.
-        const present = this.#breaker?.isCurrent(ticket) === false ? this.#enter(waiting.function) : ticket;
+        const present = this.#enterAgain(asked, ticket);
         begun = true;
-        return this.#counted(present, asked.short || isShort(leftMs, waiting.timeoutMs), () => call(leftMs));
+        return this.#counted(asked, present, asked.short || isShort(leftMs, waiting.timeoutMs), leftMs);
       });
     } catch (error) {
       if (!begun) {
@@ -180,10 +192,15 @@ export class Version implements HookPlugin {
     publishRefusal({ plugin: this.name, version: this.version, function: fn, hook, context }, error, beganMs, this.#clock());
   }
 
-  #enter(fn: string): Ticket {
+  /** A call that has waited begins, unless the breaker has opened meanwhile. */
+  #enterAgain(asked: Asked, ticket: Ticket): Ticket {
+    return this.#breaker?.isCurrent(ticket) === false ? this.#enter(asked) : ticket;
+  }
+
+  #enter({ function: fn, bounds }: Asked): Ticket {
     this.lastCall = ++calls;
     if (this.#breaker === undefined) return 0;
-    const ticket = this.#breaker.enter();
+    const ticket = this.#breaker.enter(bounds);
     if (ticket !== undefined) return ticket;
     const { retryInMs, lastFailure } = this.#breaker.describe();
     throw new MortiseError("MORTISE_PLUGIN_SUSPENDED", {
@@ -197,10 +214,13 @@ export class Version implements HookPlugin {
   }
 
   /** Makes a call, and counts how it ends and what it uses. */
-  #counted(ticket: Ticket, short: boolean, call: () => Output): Output {
+  #counted(asked: Asked, entered: Ticket, short: boolean, leftMs: number | undefined): Output {
+    let ticket = entered;
+    // Also one that waits for an instance may meet an open breaker.
+    const mayBegin = (): void => void (ticket = this.#enterAgain(asked, ticket));
     let output: Output;
     try {
-      output = call();
+      output = asked.make(this.#breaker && mayBegin, leftMs);
     } catch (error) {
       this.#ended(ticket, codeOf(error, short));
       throw error;

@@ -112,8 +112,9 @@ function readVectors(value: unknown, shape: ShapeReader): number[][] {
 }
 
 /** An answer as the chunks of a stream, for providers that do not stream. */
-export function* chunksOf({ text, thinking, tool_calls, usage, finish_reason }: ChatResponse): Iterable<StreamChunk> {
+export function* chunksOf({ text, thinking, thinking_signature, tool_calls, usage, finish_reason }: ChatResponse): Iterable<StreamChunk> {
   if (thinking !== null && thinking !== "") yield { thinking };
+  if (thinking_signature !== undefined) yield { thinking_signature };
   if (text !== null && text !== "") yield { text };
   for (const [index, tool_call] of (tool_calls ?? []).entries()) {
     yield { tool_use_start: { index, id: tool_call.id, name: tool_call.function.name } };

@@ -1,6 +1,7 @@
 // What a response without success means: what the plugin says, or else what its status says.
 
 import type { HttpResponse } from "../api/http.ts";
+import { keyOf } from "./hidden-key.ts";
 import { parseRequest } from "./http-wire.ts";
 import type { Operation } from "./operation.ts";
 import { type ErrorPayload, readPayload } from "./payload.ts";
@@ -21,7 +22,7 @@ export async function classify(parts: ClassifyParts, operation: Operation, respo
   const { guest, now } = parts;
   const said = guest.has("classify_chat_error") ? await ask(guest, operation, response) : undefined;
   if (said !== undefined) return providerError({ plugin: guest.name, function: "classify_chat_error" }, said);
-  return providerError({ plugin: guest.name, function: fn }, chatStatusError(response, now()));
+  return providerError({ plugin: guest.name, function: fn }, chatStatusError(response, { nowMs: now(), key: keyOf(operation.cfg) }));
 }
 
 async function ask(guest: ProviderGuest, operation: Operation, response: HttpResponse): Promise<ErrorPayload | undefined> {

@@ -5,6 +5,7 @@ import { buildRequest } from "./build-request.ts";
 import { classify } from "./classify.ts";
 import { readChatResponse, readEmbeddings, readTexts } from "./chat-shapes.ts";
 import type { Dialect } from "./dialect.ts";
+import { keyOf } from "./hidden-key.ts";
 import { isSuccess, parseRequest, responseBox } from "./http-wire.ts";
 import type { Operation } from "./operation.ts";
 import { providerError, translated } from "./provider-errors.ts";
@@ -58,7 +59,10 @@ export function generation3(parts: Parts3): Dialect {
 /** Sends a request that a function built; a response without success is an error. */
 async function ask({ guest, http, now }: Parts3, operation: Operation, fn: string, input: string): Promise<HttpResponse> {
   const response = await send(http, guest, operation, fn, await buildRequest(guest, operation, fn, input));
-  if (!isSuccess(response.status)) throw providerError({ plugin: guest.name, function: fn }, statusError(response, now()));
+  if (!isSuccess(response.status)) {
+    const context = { nowMs: now(), key: keyOf(operation.cfg) };
+    throw providerError({ plugin: guest.name, function: fn }, statusError(response, context));
+  }
   return response;
 }
 

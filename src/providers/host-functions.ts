@@ -72,7 +72,7 @@ async function streamOpen({ http, now }: HostFunctionParts, context: CallContext
   const { signal } = context;
   try {
     const stream = await http.open(request, httpCallOf(context));
-    if (!isSuccess(stream.status)) return context.store(openError(chatStatusError(await readAll(stream), now())));
+    if (!isSuccess(stream.status)) return context.store(openError(chatStatusError(await readAll(stream), { nowMs: now(), key: undefined })));
     return context.store(JSON.stringify({ status: "ok", stream_id: call.keep(stream) }));
   } catch (error) {
     if (signal.aborted) return 0n; // nobody is there to read it

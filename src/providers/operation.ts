@@ -2,6 +2,7 @@
 
 import { MortiseError, isMortiseError } from "../api/errors.ts";
 import type { HttpCall } from "../api/http.ts";
+import { hideKey } from "./provider-errors.ts";
 
 /** Options of one request. */
 export interface RequestOptions {
@@ -71,9 +72,9 @@ export class Operation {
     return { plugin: this.#plugin, function: fn, timeoutMs: this.timeLeftMs, statedMs: this.statedMs, signal: this.signal };
   }
 
-  /** The error for what went wrong: that of the end, if there was one, since everything else follows from it. */
+  /** The error for what went wrong: that of the end, if there was one, since everything else follows from it. It has no key in it. */
   errorFor(error: unknown): unknown {
-    return this.#reason ?? error;
+    return this.#reason ?? hideKey(error, this.cfg);
   }
 
   /** Ends what is under way with an error. */

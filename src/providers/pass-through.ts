@@ -4,7 +4,9 @@ import type { HttpResponse } from "../api/http.ts";
 import { invalidOption } from "../api/limits.ts";
 import type { GuardedHttp, PreparedRequest, StreamLimits } from "../services/http/guarded-http.ts";
 import type { Caller } from "../services/http/work.ts";
+import { bytesWithoutKey } from "./hidden-key.ts";
 import { MAX_ERROR_BYTES } from "./http-wire.ts";
+import { checkPassHeaders } from "./pass-headers.ts";
 import { PASS_APIS, PASS_FUNCTION, type PassApi } from "./pass-heads.ts";
 import { translated } from "./provider-errors.ts";
 import { readAll } from "./stream-body.ts";
@@ -19,6 +21,11 @@ export interface ForwardRequest {
   readonly stream: boolean;
   /** Laid over the provider's configuration for this request. @default none */
   readonly config?: Readonly<Record<string, unknown>>;
+  /**
+   * Headers of the client that go along, names in lower case: those of `PASS_HEADERS` for the interface. What the plugin's
+   * head has itself stays. @default none
+   */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** The server's answer, as it came. */
@@ -52,10 +59,11 @@ export class RefusedByServer {
 }
 
 /** @throws MortiseError MORTISE_INVALID_OPTION */
-export function checkForward({ api, body, stream }: ForwardRequest): void {
+export function checkForward({ api, body, stream, headers }: ForwardRequest): void {
   if (!PASS_APIS.includes(api)) throw invalidOption("api", api, `one of ${PASS_APIS.join(", ")}`);
   if (!(body instanceof Uint8Array)) throw invalidOption("body", typeof body, "bytes");
   if (typeof stream !== "boolean") throw invalidOption("stream", typeof stream, "true or false");
+  if (headers !== undefined) checkPassHeaders(api, headers);
 }
 
 /** Sends a request for a whole answer. */
@@ -145,7 +153,14 @@ async function collect(pieces: AsyncIterable<Uint8Array<ArrayBuffer>>): Promise<
   return new Uint8Array(Buffer.concat(all));
 }
 
-/** A response as errors tell it: what is too long is cut. */
-export function shortened({ status, headers, body }: HttpResponse): HttpResponse {
-  return { status, headers, body: body.length > MAX_ERROR_BYTES ? body.slice(0, MAX_ERROR_BYTES) : body };
+/** What `details.response` of errors of `forward` is. */
+export interface RefusedResponse extends HttpResponse {
+  /** The interface that the body is written in. */
+  readonly api: PassApi;
+}
+
+/** A response as errors tell it: without the key, and cut where it is too long. */
+export function shortened({ status, headers, body }: HttpResponse, key: string | undefined): HttpResponse {
+  const told = bytesWithoutKey(body, key);
+  return { status, headers, body: told.length > MAX_ERROR_BYTES ? told.slice(0, MAX_ERROR_BYTES) : told };
 }

@@ -2,6 +2,7 @@
 
 import { MortiseError, isMortiseError, printable } from "../api/errors.ts";
 import { codeOf } from "../services/http/failures.ts";
+import { keyOf, withoutKey } from "./hidden-key.ts";
 import { type ErrorPayload, type TransportKind, isRetryable, readErrorText, retryAfterOf } from "./payload.ts";
 import type { Giver } from "./shapes.ts";
 
@@ -18,6 +19,18 @@ export function providerError(giver: Giver, payload: ErrorPayload, cause?: unkno
     ...(retryAfterSecs === undefined ? {} : { retryAfterSecs }),
   };
   return new MortiseError("MORTISE_PROVIDER_ERROR", details, cause);
+}
+
+/** The error without the key of a configuration in JSON, wherever a server, or a plugin after it, repeats it. */
+export function hideKey(error: unknown, cfg: string): unknown {
+  const payload = payloadOf(error);
+  if (payload === undefined || !isMortiseError(error)) return error;
+  const key = keyOf(cfg);
+  if (key === undefined || !Object.values(payload).some((value) => typeof value === "string" && value.includes(key))) return error;
+  const told = Object.fromEntries(Object.entries(payload).map(([name, value]) => [name, typeof value === "string" ? withoutKey(value, key) : value]));
+  const { plugin, function: fn } = error.details;
+  // Without what it came from, which has the key too.
+  return providerError({ plugin: String(plugin), function: String(fn) }, told as ErrorPayload);
 }
 
 /** The payload of an error of {@link providerError}. */

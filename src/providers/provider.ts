@@ -6,13 +6,16 @@ import { invalidOption } from "../api/limits.ts";
 import { chunksOf } from "./chat-shapes.ts";
 import { pruneConfig } from "./config-pruning.ts";
 import type { Dialect } from "./dialect.ts";
+import { keyOf } from "./hidden-key.ts";
 import { Operation, type RequestOptions } from "./operation.ts";
 import { type ResolvedProviderOptions, readMs } from "./options.ts";
+import { withPassHeaders } from "./pass-headers.ts";
 import { type HeadQuestion, PASS_FUNCTION, type PassApi, type PassHeads } from "./pass-heads.ts";
 import {
   type ForwardRequest,
   type ForwardResponse,
   type PassParts,
+  type RefusedResponse,
   RefusedByServer,
   checkForward,
   passStream,
@@ -56,8 +59,8 @@ export interface ProviderParts {
   readonly release: () => Promise<void>;
 }
 
-/** Options of embeddings; `config` is as with {@link ChatRequest}. */
-export interface EmbedOptions extends RequestOptions, Pick<ChatRequest, "config"> {}
+/** Options of requests that have no other place for a configuration; `config` is as with {@link ChatRequest}. */
+export interface ConfiguredOptions extends RequestOptions, Pick<ChatRequest, "config"> {}
 
 /** A provider; `loadProvider` makes them. All its errors are MortiseErrors; docs/querymt-providers.md lists which mean what. */
 export class Provider {
@@ -132,23 +135,29 @@ export class Provider {
   }
 
   /** Names of the models. @throws MortiseError as {@link chat} */
-  listModels(options: RequestOptions = {}): Promise<string[]> {
-    return this.#run("listModels", options, {}, (operation) => this.#parts.dialect.listModels(operation));
+  listModels(options: ConfiguredOptions = {}): Promise<string[]> {
+    return this.#run("listModels", options, options, (operation) => this.#parts.dialect.listModels(operation));
   }
 
   /** A vector for each text. @throws MortiseError as {@link chat} */
-  async embed(inputs: readonly string[], options: EmbedOptions = {}): Promise<number[][]> {
+  async embed(inputs: readonly string[], options: ConfiguredOptions = {}): Promise<number[][]> {
     return (await this.embedWithUsage(inputs, options)).embeddings;
   }
 
   /** {@link embed}, with the tokens that it took, where the plugin tells. */
-  embedWithUsage(inputs: readonly string[], options: EmbedOptions = {}): Promise<Embeddings> {
+  embedWithUsage(inputs: readonly string[], options: ConfiguredOptions = {}): Promise<Embeddings> {
     return this.#run("embed", options, options, (operation) => this.#parts.dialect.embed(operation, inputs));
   }
 
   /** Continues a text. @throws MortiseError as {@link chat} */
   complete(request: CompletionRequest, options: RequestOptions = {}): Promise<string> {
     return this.#run("complete", options, {}, (operation) => this.#parts.dialect.complete(operation, request));
+  }
+
+  /** True for a key of the configuration that the plugin declares; others are left out of what it gets. */
+  takes(key: string): boolean {
+    const { properties } = this.#parts.report.configSchema;
+    return !isRecord(properties) || Object.hasOwn(properties, key);
   }
 
   /** True if requests can be forwarded in an interface, as far as the plugin said when it was loaded. */
@@ -158,20 +167,20 @@ export class Provider {
 
   /**
    * Sends a body as it is to the server behind the provider, with the plugin's address and headers. A response with status
-   * 400 or more is an error as with {@link chat}, with the response as `details.response`, which is not enumerable, so that
-   * no log has it by accident.
+   * 400 or more is an error as with {@link chat}, with the response and `api` as `details.response`, which is not enumerable,
+   * so that no log has it by accident.
    *
    * @throws MortiseError as {@link chat}
    */
   async forward(request: ForwardRequest, options: RequestOptions = {}): Promise<ForwardResponse> {
     checkForward(request);
-    const { api, body, stream, config } = request;
+    const { api, body, stream, config, headers } = request;
     const { heads, parts } = this.#parts.pass;
     const statedMs = this.#checkedMs("forward", stream ? "streamTimeoutMs" : "requestTimeoutMs", options);
     const began = performance.now();
     const cfg = this.#configNow(config) ?? (await this.#configFor(config));
     const question = { cfg, api, stream };
-    const prepared = heads.known(question) ?? (await this.#askHead(question, options, statedMs));
+    const prepared = withPassHeaders(heads.known(question) ?? (await this.#askHead(question, options, statedMs)), headers);
     const timeoutMs = statedMs - (performance.now() - began);
     if (this.#closing !== undefined) throw this.#closedError("forward");
     const call = { plugin: this.name, function: PASS_FUNCTION, timeoutMs, statedMs, signal: options.signal };
@@ -264,13 +273,14 @@ export class Provider {
   }
 
   /** The error for a response without success. */
-  async #refusal({ cfg }: HeadQuestion, whole: HttpResponse, options: RequestOptions, timeoutMs: number): Promise<unknown> {
+  async #refusal({ cfg, api }: HeadQuestion, whole: HttpResponse, options: RequestOptions, timeoutMs: number): Promise<unknown> {
     const operation = this.#operation("forward", cfg, false, options, Math.max(timeoutMs, 1));
     try {
-      const response = shortened(whole);
-      const error = await this.#parts.pass.classify(operation, response);
-      if (error instanceof MortiseError) Object.defineProperty(error.details, "response", { value: response });
-      return operation.errorFor(error);
+      const response = shortened(whole, keyOf(cfg));
+      const error = operation.errorFor(await this.#parts.pass.classify(operation, response));
+      const told: RefusedResponse = { ...response, api };
+      if (error instanceof MortiseError) Object.defineProperty(error.details, "response", { value: told });
+      return error;
     } finally {
       operation.end();
     }
@@ -297,7 +307,9 @@ export class Provider {
     const { report } = this.#parts;
     const pruned = pruneConfig({ ...this.#parts.config, ...config }, report.configSchema);
     for (const path of pruned.dropped) if (this.#dropped.size < MAX_DROPPED) this.#dropped.add(path);
-    const cfg = toJson("config", { ...pruned.config, ...(key === undefined ? {} : { api_key: key }) });
+    // A key that a request brings is meant for it.
+    const isOwn = typeof config?.["api_key"] === "string";
+    const cfg = toJson("config", { ...pruned.config, ...(isOwn ? { api_key: config["api_key"] } : key === undefined ? {} : { api_key: key }) });
     if (source.length <= MAX_SOURCE_CHARS) {
       const [oldest] = this.#configs.keys();
       if (this.#configs.size >= MAX_CONFIGS && oldest !== undefined) this.#configs.delete(oldest);

@@ -1,19 +1,28 @@
 // What a response without success means, where the plugin does not say.
 
 import type { HttpResponse } from "../api/http.ts";
-import { jsonAt } from "./http-wire.ts";
+import { withoutKey } from "./hidden-key.ts";
+import { MAX_ERROR_BYTES, jsonAt } from "./http-wire.ts";
 import type { ErrorPayload, ProviderErrorKind } from "./payload.ts";
 import { retryAfterSecs } from "./retry-after.ts";
 
 const MAX_MESSAGE_CHARS = 4096;
 
-/** For conversations. @param nowMs milliseconds since 1970, for dates in headers */
-export function chatStatusError(response: HttpResponse, nowMs: number): ErrorPayload {
+/** What a response is judged with. */
+export interface StatusContext {
+  /** Milliseconds since 1970, for dates in headers. */
+  readonly nowMs: number;
+  /** Kept out of what the error says; undefined where it is not known yet. */
+  readonly key: string | undefined;
+}
+
+/** For conversations. */
+export function chatStatusError(response: HttpResponse, { nowMs, key }: StatusContext): ErrorPayload {
   const { status } = response;
   if (status === 499) return { type: "cancelled" };
   const after = retryAfterSecs(response, nowMs);
   const wait = after === undefined ? {} : { retry_after_secs: after };
-  return { type: "provider_error", message: messageOf(response), kind: kindOf(status), code: String(status), ...wait };
+  return { type: "provider_error", message: messageOf(response, key), kind: kindOf(status), code: String(status), ...wait };
 }
 
 function kindOf(status: number): ProviderErrorKind {
@@ -24,9 +33,9 @@ function kindOf(status: number): ProviderErrorKind {
 }
 
 /** For everything else: embeddings, lists of models. */
-export function statusError(response: HttpResponse, nowMs: number): ErrorPayload {
+export function statusError(response: HttpResponse, { nowMs, key }: StatusContext): ErrorPayload {
   const { status } = response;
-  const message = messageOf(response);
+  const message = messageOf(response, key);
   const retry_after_secs = retryAfterSecs(response, nowMs) ?? null;
   if (status === 499) return { type: "cancelled" };
   if (status === 401 || status === 403) return { type: "auth_error", message };
@@ -37,8 +46,9 @@ export function statusError(response: HttpResponse, nowMs: number): ErrorPayload
 }
 
 /** What the body says, or the status. */
-function messageOf({ status, body }: HttpResponse): string {
+function messageOf({ status, body }: HttpResponse, key: string | undefined): string {
   const stated = jsonAt(body, "error", "message");
-  const text = typeof stated === "string" ? stated : new TextDecoder().decode(body.subarray(0, MAX_MESSAGE_CHARS * 3)).trim();
-  return text === "" ? `HTTP ${status}` : text.slice(0, MAX_MESSAGE_CHARS);
+  const text = typeof stated === "string" ? stated : new TextDecoder().decode(body.subarray(0, MAX_ERROR_BYTES)).trim();
+  // Before it is cut, which could leave a part of the key.
+  return text === "" ? `HTTP ${status}` : withoutKey(text, key).slice(0, MAX_MESSAGE_CHARS);
 }

@@ -16,6 +16,8 @@ describe("mortise", () => {
     ["help-call.txt", "call", "--help"],
     ["help-run.txt", "run", "--help"],
     ["help-inspect.txt", "help", "inspect"],
+    ["help-serve.txt", "serve", "--help"],
+    ["help-chat.txt", "help", "chat"],
     ["help-plugin-import.txt", "plugin", "import", "--help"],
   ] as const) {
     it(`prints help for ${args.join(" ")} as the sample has it`, async () => {

@@ -25,7 +25,7 @@ describe("mortise plugin import", () => {
     const { stdout, stderr, exitCode } = await run(at("providers.toml"));
     assert.equal(exitCode, 0);
     assert.ok(stdout.startsWith(`# Imported from "${at("providers.toml")}" of QueryMT.\n`), stdout);
-    assert.ok(stdout.endsWith('[plugins.config]\napi_key = { env = "OPENAI_API_KEY" }\n'), stdout);
+    assert.ok(stdout.endsWith('[gateway.providers.config]\napi_key = { env = "OPENAI_API_KEY" }\n'), stdout);
     assert.ok(stderr.startsWith("mortise: note: line 6, column 1: providers[0].config.api_key\n  a secret in the clear: "), stderr);
     assert.match(stderr, /\n {2}→ set the variable OPENAI_API_KEY, and revoke the secret/);
     assert.ok(!`${stdout}${stderr}`.includes("sk-secret"));
@@ -35,10 +35,10 @@ describe("mortise plugin import", () => {
     const out = at("mortise.toml");
     const first = await run(at("providers.toml"), "--out", out);
     assert.deepEqual([first.stdout, first.exitCode], ["", 0], first.stderr);
-    const { plugins } = await readConfig(out);
+    const { gateway } = await readConfig(out);
     assert.deepEqual(
-      plugins.map(({ name, abi }) => [name, abi]),
-      [["openai", "querymt"]],
+      gateway?.providers.map(({ name, source }) => [name, source]),
+      [["openai", "/p/openai.wasm"]],
     );
     writeFileSync(out, "mine");
     const second = await run(at("providers.toml"), "--out", out);
@@ -59,9 +59,7 @@ describe("mortise plugin import", () => {
     const { ok, system, toml, config, notes } = JSON.parse(stdout) as Record<string, unknown>;
     assert.deepEqual([ok, system, typeof toml, Array.isArray(notes)], [true, "QueryMT", "string", true]);
     assert.deepEqual(config, {
-      plugins: [
-        { name: "openai", source: "/p/openai.wasm", abi: "querymt", limits: { timeout_ms: 120_000 }, config: { api_key: { env: "OPENAI_API_KEY" } } },
-      ],
+      gateway: { providers: [{ name: "openai", source: "/p/openai.wasm", config: { api_key: { env: "OPENAI_API_KEY" } } }] },
     });
     const failed = await run(at("missing.toml"), "--json");
     assert.equal(failed.exitCode, 3);

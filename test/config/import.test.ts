@@ -25,6 +25,7 @@ async function imported(text: string, source: string, options: Partial<ImportOpt
 
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 const pluginsOf = ({ config }: ImportedConfig): Tables[] => (config["plugins"] ?? []) as Tables[];
+const providersOf = ({ config }: ImportedConfig): Tables[] => (config["gateway"] as { providers?: Tables[] } | undefined)?.providers ?? [];
 const noteAt = ({ notes }: ImportedConfig, place: string, what?: string): ImportNote => {
   const found = notes.find((note) => note.place === place && (what === undefined || note.what === what));
   return found ?? assert.fail(`no note at ${place} among ${notes.map((note) => `${note.place} (${note.what})`).join(", ")}`);
@@ -204,12 +205,11 @@ describe("importConfig of QueryMT", () => {
     const result = await one({
       config: { api_key: "sk-1", base_url: "https://llm.example.com:8443/v1", allowed_hosts: ["cdn.example.com"], timeout_seconds: 30, model: "m" },
     });
-    assert.deepEqual(pluginsOf(result), [
+    assert.deepEqual(providersOf(result), [
       {
         name: "openai",
         source: "/p/openai.wasm",
-        abi: "querymt",
-        limits: { timeout_ms: 30_000 },
+        request_timeout_ms: 30_000,
         permissions: { hosts: ["cdn.example.com", "llm.example.com:8443"] },
         config: { api_key: { env: "OPENAI_API_KEY" }, base_url: "https://llm.example.com:8443/v1", model: "m" },
       },
@@ -219,22 +219,25 @@ describe("importConfig of QueryMT", () => {
       line: 1,
       column: noteAt(result, "providers[0].config.timeout_seconds").column,
       what: "timeout_seconds",
-      why: "nothing read it there; here the call ends at that time",
-      todo: "correct timeout_ms under [plugins.limits], if that is too short",
+      why: "nothing read it there; here the request ends at that time",
+      todo: "correct request_timeout_ms, if that is too short",
     });
     assert.match(noteAt(result, "providers[0].config.base_url").todo, /"private:llm\.example\.com:8443"/);
   });
 
   it("suggests key and hosts of a provider that names none, without granting them", async () => {
     const result = await imported('[[providers]]\nname = "google"\npath = "/g.wasm"\n', "providers.toml");
-    assert.deepEqual(pluginsOf(result), [{ name: "google", source: "/g.wasm", abi: "querymt", limits: { timeout_ms: 120_000 } }]);
-    assert.match(result.toml, /# if it needs a key: api_key = \{ env = "GEMINI_API_KEY" \} under \[plugins\.config\]\n/);
-    assert.match(result.toml, /# needs, to ask its own server: hosts = \["generativelanguage\.googleapis\.com"\] under \[plugins\.permissions\]\n/);
+    assert.deepEqual(providersOf(result), [{ name: "google", source: "/g.wasm" }]);
+    assert.match(result.toml, /# if it needs a key: api_key = \{ env = "GEMINI_API_KEY" \} under \[gateway\.providers\.config\]\n/);
+    assert.match(
+      result.toml,
+      /# needs, to ask its own server: hosts = \["generativelanguage\.googleapis\.com"\] under \[gateway\.providers\.permissions\]\n/,
+    );
   });
 
   it("reads a variable where people wrote one", async () => {
     const result = await one({ config: { api_key: "${ZAI_API_KEY}" } });
-    assert.deepEqual(pluginsOf(result)[0]?.["config"], { api_key: { env: "ZAI_API_KEY" } });
+    assert.deepEqual(providersOf(result)[0]?.["config"], { api_key: { env: "ZAI_API_KEY" } });
     assert.match(noteAt(result, "providers[0].config.api_key").what, /ZAI_API_KEY/);
   });
 
@@ -272,7 +275,7 @@ describe("importConfig of QueryMT", () => {
   it("leaves native libraries out, with a comment", async () => {
     for (const path of ["/p/libqmt_llama.so", "/p/libqmt.dylib", "/p/qmt.DLL"]) {
       const result = await one({ path });
-      assert.deepEqual(pluginsOf(result), []);
+      assert.deepEqual(providersOf(result), []);
       assert.match(result.toml, /# providers\[0\], line 1: "openai" is a native library, which was left out\n/);
       assert.equal(noteAt(result, "providers[0].path").what, "a native library");
     }
@@ -282,7 +285,7 @@ describe("importConfig of QueryMT", () => {
     const names = ["a", "a", "A B", "../x", "ü", "a".repeat(80)];
     const result = await imported(JSON.stringify({ providers: names.map((name) => ({ name, path: "/x.wasm" })) }), "p.json");
     assert.deepEqual(
-      pluginsOf(result).map(({ name }) => name),
+      providersOf(result).map(({ name }) => name),
       ["a", "a-2", "A-B", "x", "plugin", "a".repeat(56)],
     );
     assert.equal(noteAt(result, "providers[1].name").why, "two plugins have it");
@@ -365,7 +368,52 @@ describe("importConfig of Bifrost", () => {
   it("notes a configuration that is no object, and the rest of the file", async () => {
     assert.match(noteAt(await many({ name: "a", path: "/a.wasm", enabled: true, config: [1] }), "plugins[0].config").why, /a table here/);
     const result = await imported('{"$schema": "x", "client": {}, "providers": {}, "plugins": []}', "config.json");
-    assert.equal(noteAt(result, "").what, "the settings client, providers");
+    assert.equal(noteAt(result, "").what, "the settings client");
+  });
+
+  it("carries providers with keys, servers, times and concurrency", async () => {
+    const result = await imported(
+      JSON.stringify({
+        providers: {
+          openai: {
+            keys: [
+              { name: "main", value: "env.OPENAI_API_KEY", weight: 0.7, models: ["gpt-4o"] },
+              { value: "sk-clear", weight: 1, models: ["*"], use_for_batch_api: true },
+            ],
+            network_config: { base_url: "https://llm.example.com", default_request_timeout_in_seconds: 30, max_retries: 3, extra_headers: {} },
+            concurrency_and_buffer_size: { concurrency: 10, buffer_size: 20 },
+            send_back_raw_response: true,
+          },
+          anthropic: { keys: [] },
+          groq: {},
+          mine: { custom_provider_config: { base_provider_type: "openai" }, network_config: { base_url: "http://localhost:8000/v1" } },
+          bedrock: { keys: [{ value: "x" }] },
+        },
+      }),
+      "config.json",
+    );
+    assert.deepEqual(providersOf(result), [
+      {
+        name: "openai",
+        source: "builtin:openai",
+        keys: [{ name: "main", key: { env: "OPENAI_API_KEY" }, weight: 0.7, models: ["gpt-4o"] }, { key: { env: "OPENAI_API_KEY_2" } }],
+        request_timeout_ms: 30_000,
+        concurrency: { limit: 10, queue: 20 },
+        config: { base_url: "https://llm.example.com/v1" },
+      },
+      { name: "anthropic", source: "builtin:anthropic" },
+      { name: "groq", source: "builtin:openai", config: { base_url: "https://api.groq.com/openai/v1" } },
+      { name: "mine", source: "builtin:openai", config: { base_url: "http://localhost:8000/v1" } },
+    ]);
+    assert.ok(!result.toml.includes("sk-clear"));
+    const at = "providers.openai";
+    assert.match(noteAt(result, `${at}.network_config.base_url`).todo, /llm\.example\.com\/v1 is right/);
+    assert.match(noteAt(result, `${at}.network_config`).todo, /\[gateway\.attempts\]/);
+    assert.match(noteAt(result, `${at}.network_config.extra_headers`).why, /nothing like it/);
+    assert.match(noteAt(result, `${at}.keys[1].use_for_batch_api`).why, /nothing like it/);
+    assert.match(noteAt(result, `${at}.send_back_raw_response`).why, /nothing like it/);
+    assert.match(noteAt(result, `${at}.keys[1].api_key_2`).what, /in the clear/);
+    assert.match(noteAt(result, "providers.bedrock").why, /speaks its interface/);
   });
 });
 

@@ -27,6 +27,10 @@ const SAME: Readonly<Record<string, string>> = {
   "[defaults.limits]": "`[plugins.limits]`",
   "[ceilings.limits]": "`[plugins.limits]`",
   "[ceilings.permissions]": "`[plugins.permissions]`",
+  "[gateway.providers.limits]": "`[plugins.limits]`",
+  "[gateway.providers.breaker]": "`[plugins.breaker]`",
+  "[[gateway.clients.rates]]": "`[[gateway.rates]]`",
+  "[gateway.client_concurrency]": "`[gateway.providers.concurrency]`",
 };
 
 function referenceText(): string {

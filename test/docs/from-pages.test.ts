@@ -15,16 +15,31 @@ import { HELIOS_HOOKS as MANIFEST_HOOKS } from "../../src/manifest/helios-hooks.
 import { canonicalPermission, requestsOf } from "../../src/manifest/helios-permissions.ts";
 import * as providers from "../../src/providers/index.ts";
 import { Provider } from "../../src/providers/provider.ts";
+import * as gateway from "../../src/gateway/index.ts";
+import { methodsOf, routeOf } from "../../src/gateway/routes.ts";
 import { SERVICES_MODULE } from "../../src/api/services.ts";
 import { createServices } from "../../src/services/create-services.ts";
 import { BIFROST_HOOKS, HELIOS_HOOKS, QUERYMT_REQUIRED, QUERYMT_THIRD } from "../../src/wasm/detect.ts";
 import { runCli } from "../cli/run-cli.ts";
+import { GUESTS } from "../../scripts/guests-table.ts";
 import { readPage } from "./pages.ts";
 
 const PAGES = ["querymt", "query", "helios", "bifrost"].map((name) => readPage(`docs/from-${name}.md`));
 
 /** Words in a right column that are values, files, or names of the other system's that are the same here. */
 const VALUES: ReadonlySet<string> = new Set(["true", "false", "null", "plugins", ".wasm", "-", "_", "custom", "custom_hook", "init", "abort"]);
+
+/** Names in the right columns that plugins and clients of the gateway use, each held by the tests of its part. */
+const OF_GATEWAY: ReadonlySet<string> = new Set([
+  "provider/model",
+  "base_url",
+  "headers",
+  "usage",
+  "passthrough_request",
+  "on_completion",
+  "allow_fallbacks",
+  "extra_fields.retry_with",
+]);
 
 interface Row {
   readonly there: string;
@@ -68,7 +83,13 @@ describe("Pages for people who come from other systems", () => {
   const keys = new Set<string>();
   schemaNames(configJsonSchema(), "", tables, keys);
   const services = new Set<string>();
-  const functions = new Set([...Object.keys(door), ...Object.keys(providers), ...Object.keys(queryOptions), ...Object.keys(importConfig)]);
+  const functions = new Set([
+    ...Object.keys(door),
+    ...Object.keys(providers),
+    ...Object.keys(queryOptions),
+    ...Object.keys(importConfig),
+    ...Object.keys(gateway),
+  ]);
   const exported = new Set([...BIFROST_HOOKS, ...HELIOS_HOOKS, ...QUERYMT_REQUIRED, ...QUERYMT_THIRD]);
   let commands = new Set<string>();
 
@@ -99,15 +120,23 @@ describe("Pages for people who come from other systems", () => {
   }
 
   function exists(token: string): boolean {
-    if (VALUES.has(token) || token === SERVICES_MODULE) return true;
+    if (VALUES.has(token) || OF_GATEWAY.has(token) || token === SERVICES_MODULE) return true;
     if (token.startsWith("MORTISE_")) return Object.hasOwn(ERRORS, token);
     if (token.startsWith("mortise ")) return commands.has(token);
-    const table = /^\[\[?([\w.]+)\]?\]$/.exec(token)?.[1];
-    if (table !== undefined) return tables.has(table);
+    const table = /^\[\[?([\w.]+?)(\.NAME)?\]?\]$/.exec(token);
+    // Tables under names of one's own are not in the schema by name.
+    if (table !== null) return table[2] === undefined ? tables.has(table[1] ?? "") : keys.has(table[1]?.split(".").at(-1) ?? "");
     const hook = /^standardHooks\.(\w+)$/.exec(token)?.[1];
     if (hook !== undefined) return Object.hasOwn(standardHooks, hook);
     const method = /^(plugin|provider)\.(\w+)$/.exec(token);
     if (method !== null) return (method[1] === "plugin" ? Plugin : Provider).prototype[method[2] as "call" & "chat"] !== undefined;
+    const path = /^(GET|POST) (\/\S+)$/.exec(token);
+    if (path !== null) {
+      const route = routeOf(path[2] ?? "");
+      return route !== undefined && methodsOf(route).includes(path[1] ?? "");
+    }
+    // Plugins that are shipped, by the name of their source.
+    if (token.startsWith("gateway_")) return GUESTS.some(({ name }) => name.replace(/\.\w+$/, "") === token);
     const key = /^(\w+)(?: = .+)?$/.exec(token)?.[1];
     if (key !== undefined && keys.has(key)) return true;
     // A reference to a secret, or a file beside a module.

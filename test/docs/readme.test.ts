@@ -147,10 +147,13 @@ describe("Limits", () => {
     });
   }
 
-  it("that pages name exist", () => {
+  it("that pages name exist, of plugins or of the gateway", () => {
+    const page = readPage("docs/gateway.md").text;
+    const ofGateway = rowsByName(page.slice(page.indexOf("\n### GatewayLimits"), page.indexOf("\n### ListenOptions")));
+    assert.ok(ofGateway.has("bodyBytes"));
     const named = PAGES.flatMap(({ path, text }) => [...text.matchAll(/\blimits\.(\w+)/g)].map(([, name = ""]) => ({ path, name })));
     assert.deepEqual(
-      named.filter(({ name }) => name !== "md" && name !== "ts" && !Object.hasOwn(DEFAULT_LIMITS, name)),
+      named.filter(({ name }) => name !== "md" && name !== "ts" && !Object.hasOwn(DEFAULT_LIMITS, name) && !ofGateway.has(name)),
       [],
     );
   });
@@ -173,6 +176,8 @@ describe("docs/cli.md", () => {
     const pages = await Promise.all(
       [
         ["--help"],
+        ["serve", "--help"],
+        ["chat", "--help"],
         ["call", "--help"],
         ["run", "--help"],
         ["inspect", "--help"],
@@ -190,7 +195,7 @@ describe("docs/cli.md", () => {
 
   it("names every exit code", () => {
     const codes = [...page.text.matchAll(/^\| (\d+) \|/gm)].map(([, code]) => Number(code));
-    assert.deepEqual(codes, [...Object.values(EXIT), 130]);
+    assert.deepEqual(codes, [...Object.values(EXIT), 130, 143]);
   });
 });
 

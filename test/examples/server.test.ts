@@ -1,4 +1,4 @@
-// The server for notes that `npm start` gives: everything that it says to try is tried. UPDATE_SAMPLES=1 writes what it
+// The server for notes among the examples: everything that it says to try is tried. UPDATE_SAMPLES=1 writes what it
 // prints anew.
 
 import assert from "node:assert/strict";

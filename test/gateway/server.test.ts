@@ -98,7 +98,7 @@ describe("The gateway's paths", SOON, () => {
     const { port } = new URL(stage.url);
     const say421 = async (host: string): Promise<string> => {
       const socket = connect(Number(port), "127.0.0.1");
-      socket.end(`GET /v1/models HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`);
+      socket.write(`GET /v1/models HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`);
       return (await text(socket)).split(" ", 2)[1] ?? "";
     };
     for (const [host, status] of [

@@ -9,6 +9,7 @@ import type { HookFunctions } from "../../src/hooks/host-hooks.ts";
 import { type Host, createHost } from "../../src/manager/create-host.ts";
 import type { LoadOptions } from "../../src/manager/host-plugins.ts";
 import { type Does, ECHO, NEST, PAUSE_MODULE, action, guest, TRAP } from "./guests.ts";
+import { decisionsDuring } from "./published.ts";
 
 interface Message {
   readonly input: unknown;
@@ -164,6 +165,17 @@ describe("hook.all", () => {
     assert.equal(waiting, 3);
   });
 
+  it("publishes attributes that observers write, at once or later", async () => {
+    const writes = action("continue", { attributes: { seen: "yes" } });
+    const options = { permissions: { attributes: { write: ["*"] } }, hostFunctions: { [PAUSE_MODULE]: { pause: () => Promise.resolve() } } };
+    await using host = await hostWith({
+      a: { does: { tell: writes }, options },
+      b: { does: { tell: { pauses: writes } }, options },
+      c: { tell: "" },
+    });
+    assert.deepEqual(await decisionsDuring(() => host.hooks.tell("x")), ["a continue seen", "b continue seen"]);
+  });
+
   it("does not let observers decide", async () => {
     await using host = await hostWith({ a: { does: { tell: action("reject") }, options: { onFailure: "closed" } } });
     await assert.rejects(host.hooks.tell("x"), {
@@ -283,6 +295,39 @@ describe("hook.bracket", () => {
     });
     await assert.rejects(host.hooks.wrap(1, done), { code: "MORTISE_HOOK_REJECTED", details: { hook: "wrap", plugin: "b", reason: "first" } });
     assert.equal(host.plugins.list()[0]?.counts["wrap"]?.rejections, 1);
+  });
+
+  it("publishes what it takes, and of what is final only the attributes", async () => {
+    const attributes = { seen: "yes" };
+    const cases: readonly (readonly [post: string, published: readonly string[]])[] = [
+      [action("answer", { value: "mine" }), []],
+      [action("replace", { value: "mine" }), []],
+      [action("reject", { reason: "second" }), []],
+      [action("answer", { value: "mine", attributes }), ["a continue seen"]],
+      [action("reject", { reason: "second", attributes }), ["a continue seen"]],
+    ];
+    const permissions = { attributes: { write: ["*"] } };
+    const work = async (host: Host<typeof HOOKS>, refuses: boolean): Promise<void> => {
+      await host.plugins.load(await guest({ pre_wrap: refuses ? action("reject", { reason: "first" }) : "" }), { name: "b" });
+      if (refuses) await assert.rejects(host.hooks.wrap(1, done), { code: "MORTISE_HOOK_REJECTED" });
+      else await host.hooks.wrap(1, done).catch(() => {});
+    };
+    for (const [post, published] of cases) {
+      for (const pauses of [false, true]) {
+        for (const refuses of [true, false]) {
+          await using host = await hostWith({});
+          const hostFunctions = { [PAUSE_MODULE]: { pause: () => Promise.resolve() } };
+          await host.plugins.load(await guest({ pre_wrap: "", post_wrap: pauses ? { pauses: post } : post }), {
+            name: "a",
+            permissions,
+            hostFunctions,
+          });
+          const all = await decisionsDuring(() => work(host, refuses));
+          const taken = post.includes("reject") ? "a reject" : "a answer";
+          assert.deepEqual(all, refuses ? ["b reject", ...published] : [post.includes("seen") ? `${taken} seen` : taken], post);
+        }
+      }
+    }
   });
 
   it("asks after the work in the reverse order", async () => {

@@ -122,9 +122,13 @@ describe("hook.bracket.open", () => {
     await unloaded;
   });
 
-  it("does not open in a closed host", async () => {
+  it("is idle without plugins, but does not open in a closed host, nor looks idle there", async () => {
     const host = await hostWith({ a: { pre_wrap: "" } });
+    assert.equal(host.hooks.wrap.isIdle, false);
+    await host.plugins.unload("a");
+    assert.equal(host.hooks.wrap.isIdle, true);
     await host.close();
+    assert.equal(host.hooks.wrap.isIdle, false);
     assert.throws(() => host.hooks.wrap.open(1), { code: "MORTISE_HOST_CLOSED" });
   });
 });

@@ -137,6 +137,30 @@ describe("A stateless plugin", () => {
     }
   });
 
+  it("serves those who wait in the order in which they came where its host has no room for another instance", async () => {
+    const { plugin, answers } = await openPool({ stateless: true });
+    plugin.govern({ hasRoom: () => false, admit() {} });
+    const order: string[] = [];
+    const note = (name: number): Promise<unknown> => plugin.call("ask", `${name}`).then((output) => order.push(output.text()));
+    const calls = Array.from({ length: 12 }, (_unused, index) => note(index));
+    for (let came = 12; came < 18; came++) {
+      await settle();
+      assert.equal(answers.length, 1, "two calls at once");
+      answers.shift()?.();
+      calls.push(note(came));
+    }
+    for (let left = 12; left > 0; left--) {
+      await settle();
+      answers.shift()?.();
+    }
+    await Promise.all(calls);
+    assert.deepEqual(
+      order,
+      Array.from({ length: 18 }, (_unused, index) => `${index}`),
+    );
+    await plugin.close();
+  });
+
   it("has 8 instances at most unless something else is said", async () => {
     const { plugin, answers } = await openPool({ stateless: true });
     const calls = Array.from({ length: 20 }, () => plugin.call("ask"));

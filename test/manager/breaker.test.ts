@@ -1,19 +1,30 @@
 // The breaker of a plugin: it opens after repeated failures, and closes again when probes go well. All on a clock of the test's own.
 
 import assert from "node:assert/strict";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, it } from "node:test";
 
+import { CHANNELS, type CallEvent, type LifecycleEvent } from "../../src/api/channels.ts";
 import type { ErrorCode } from "../../src/api/errors.ts";
 import { hook } from "../../src/hooks/definition.ts";
-import { Breaker, type BreakerOptions, resolveBreaker } from "../../src/manager/breaker.ts";
+import { Breaker, type BreakerOptions, type Ticket, resolveBreaker } from "../../src/manager/breaker.ts";
 import { type HostOptions, createHost } from "../../src/manager/create-host.ts";
+import type { LoadOptions } from "../../src/manager/load-options.ts";
 import { StateMachine } from "../../src/manager/state.ts";
 import { PAUSE_MODULE, TRAP, guest } from "../hooks/guests.ts";
+import { message, prebuilt } from "../plugin-calls/plugins.ts";
+import { assembleText } from "../wasm/assemble.ts";
 import { type HOOKS, Lifecycles, type TestHost, answer, answering, open } from "./hosts.ts";
+
+/** Waits for the host, and traps if it is told to. */
+const PAUSES_AND_TRAPS = `(module (import "${PAUSE_MODULE}" "pause" (func $pause (result i32)))
+  (func (export "check") (if (call $pause) (then unreachable))))`;
 
 interface Bench {
   readonly breaker: Breaker;
   readonly machine: StateMachine;
+  /** Begins a call that may take so many milliseconds. */
+  readonly enter: (timeoutMs?: number) => Ticket | undefined;
   /** Makes a call that ends so; false if it was not let in. */
   readonly call: (code?: ErrorCode) => boolean;
   time: number;
@@ -27,8 +38,9 @@ function bench(options: BreakerOptions = {}): Bench {
     breaker,
     machine,
     time: 0,
+    enter: (timeoutMs = 50) => breaker.enter(() => ({ timeoutMs })),
     call(code) {
-      const ticket = breaker.enter();
+      const ticket = made.enter();
       if (ticket === undefined) return false;
       breaker.ended(ticket, code);
       return true;
@@ -42,11 +54,30 @@ describe("Breaker", () => {
     const made = bench({ probes: 1 });
     for (let index = 0; index < 4; index++) made.call("MORTISE_TRAP");
     made.time = 100;
-    assert.notEqual(made.breaker.enter(), undefined); // it ran out of stack before it could say so
+    assert.notEqual(made.enter(), undefined); // it ran out of stack before it could say so
     made.time = 199;
     assert.equal(made.call(), false);
     made.time = 200;
     assert.deepEqual([made.call(), made.machine.state], [true, "ready"]);
+  });
+
+  it("lets nobody in beside a probe that takes long, until its time is over; what becomes of it then says nothing", () => {
+    const made = bench({ probes: 1 });
+    for (let index = 0; index < 4; index++) made.call("MORTISE_TRAP");
+    made.time = 100;
+    const slow = made.enter(1000);
+    made.time = 1099;
+    assert.equal(made.enter(), undefined);
+    made.time = 1100;
+    const next = made.enter(1000);
+    assert.deepEqual(
+      [slow, next].map((ticket) => made.breaker.isCurrent(ticket as Ticket)),
+      [false, true],
+    );
+    made.breaker.ended(slow as Ticket);
+    assert.deepEqual([made.machine.state, made.enter()], ["half-open", undefined]);
+    made.breaker.ended(next as Ticket);
+    assert.equal(made.machine.state, "ready");
   });
 
   it("is degraded after half of the failures, and open after all of them", () => {
@@ -129,7 +160,7 @@ describe("Breaker", () => {
     made.time += 99;
     assert.equal(made.call(), false);
     made.time += 1;
-    const probe = made.breaker.enter();
+    const probe = made.enter();
     assert.deepEqual([made.machine.state, made.call()], ["half-open", false]);
     made.breaker.ended(probe as number);
     assert.deepEqual([made.machine.state, made.call(), made.machine.state], ["half-open", true, "ready"]);
@@ -150,12 +181,12 @@ describe("Breaker", () => {
 
   it("does not take calls that began before it opened for probes", () => {
     const made = bench({ probes: 1 });
-    const [early, late] = [made.breaker.enter(), made.breaker.enter()];
+    const [early, late] = [made.enter(), made.enter()];
     for (let time = 0; time < 4; time++) made.call("MORTISE_TRAP");
     made.breaker.ended(early as number);
     assert.equal(made.machine.state, "open");
     made.time += 100;
-    const probe = made.breaker.enter();
+    const probe = made.enter();
     made.breaker.ended(late as number);
     assert.deepEqual([made.machine.state, made.call()], ["half-open", false]);
     made.breaker.ended(probe as number);
@@ -236,6 +267,59 @@ describe("A plugin whose breaker is open", () => {
     assert.equal(host.plugins.describe("a").versions[0]?.breaker, undefined);
     await host.close();
   });
+});
+
+describe("A call that waits for an instance when the breaker opens", () => {
+  const callers: Readonly<Record<string, (host: TestHost) => Promise<unknown>>> = {
+    "a hook": (host) => host.hooks.check(1),
+    "another plugin": (host) => host.plugins.get("caller")?.call("call", message("a", "check")) ?? assert.fail(),
+  };
+  const codeOf = ({ details }: { readonly details: Readonly<Record<string, unknown>> }): unknown => details["code"];
+
+  for (const [who, call] of Object.entries(callers)) {
+    /** Makes calls that all need one instance, of which some trap. When the breaker opens, so much time has passed before the next begins. */
+    const run = async (trapping: readonly number[], openedMs: number): Promise<{ readonly ends: unknown[]; readonly published: unknown[] }> => {
+      const clock = { now: 0 };
+      await using host = await open({ clock: () => clock.now });
+      const waits: ((traps: number) => void)[] = [];
+      const hostFunctions = { [PAUSE_MODULE]: { pause: () => new Promise((resolve) => waits.push(resolve)) } };
+      const breaker = { failures: 2, openMs: 50, probes: 1 };
+      await host.plugins.load(await assembleText("a", PAUSES_AND_TRAPS), { name: "a", hostFunctions, breaker } as LoadOptions);
+      await host.plugins.load(await prebuilt("calls.c"), { name: "caller", stateless: true, permissions: { call: ["a:check"] } });
+      const published: unknown[] = [];
+      const onCall = (event: unknown): void => {
+        const { plugin, error } = event as CallEvent;
+        if (plugin === "a") published.push(error);
+      };
+      const onLifecycle = (event: unknown): void => {
+        if ((event as LifecycleEvent).to === "open") clock.now += openedMs;
+      };
+      subscribe(CHANNELS.call, onCall);
+      subscribe(CHANNELS.lifecycle, onLifecycle);
+      const calls = Promise.all(Array.from({ length: 6 }, () => call(host).then(() => undefined, codeOf)));
+      const left = trapping.slice();
+      for (let turn = 0; turn < 30; turn++) {
+        await new Promise(setImmediate);
+        const end = waits.shift();
+        assert.equal(waits.length, 0, "two calls at once");
+        end?.(left.shift() ?? 1);
+      }
+      const ends = await calls;
+      unsubscribe(CHANNELS.call, onCall);
+      unsubscribe(CHANNELS.lifecycle, onLifecycle);
+      return { ends, published };
+    };
+
+    it(`is refused, if ${who} makes it, and published once`, async () => {
+      const ends = ["MORTISE_TRAP", "MORTISE_TRAP", ...Array.from({ length: 4 }, () => "MORTISE_PLUGIN_SUSPENDED")];
+      assert.deepEqual(await run([1, 1, 1, 1, 1, 1], 49), { ends, published: ends });
+    });
+
+    it(`is a probe if it was open long enough, and made if that went well, if ${who} makes it`, async () => {
+      const ends = ["MORTISE_TRAP", "MORTISE_TRAP", undefined, "MORTISE_TRAP", undefined, undefined];
+      assert.deepEqual(await run([1, 1, 0, 1, 0, 0], 50), { ends, published: ends });
+    });
+  }
 });
 
 describe("A plugin that is late in a hook", () => {

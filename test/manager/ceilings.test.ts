@@ -365,7 +365,7 @@ describe("limits.cpuShare", () => {
       mock.timers.reset();
     }
     const refused = "MORTISE_PLUGIN_SUSPENDED";
-    // The second one has begun already when the first one traps: it waits for an instance.
+    // The second one has begun already when the first one traps: an instance is made for it.
     assert.deepEqual([codes, busy.stats().calls], [["MORTISE_TRAP", "MORTISE_TRAP", refused, refused], 3]);
     const [counted] = telemetry.snapshot().plugins[0]?.versions[0]?.hooks ?? [];
     assert.deepEqual([counted?.calls, { ...counted?.errors }], [5, { MORTISE_TRAP: 3, [refused]: 2 }]);

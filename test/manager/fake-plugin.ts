@@ -45,7 +45,7 @@ export class FakePlugin {
     return fn === `check_${this.name}`;
   }
 
-  start(fn: string): PluginOutput | Promise<PluginOutput> {
+  startGuarded(fn: string): PluginOutput | Promise<PluginOutput> {
     const who = { plugin: this.name, function: fn };
     if (this.closed) throw new MortiseError("MORTISE_CLOSED", who);
     this.calls++;

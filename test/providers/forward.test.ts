@@ -4,8 +4,15 @@ import assert from "node:assert/strict";
 import type { ServerResponse } from "node:http";
 import { describe, it } from "node:test";
 
-import type { HttpResponse } from "../../src/api/http.ts";
-import { type ForwardRequest, type ForwardResponse, PASS_APIS, type Provider, type ProviderOptions } from "../../src/providers/index.ts";
+import {
+  type ForwardRequest,
+  type ForwardResponse,
+  PASS_APIS,
+  PASS_HEADERS,
+  type Provider,
+  type ProviderOptions,
+  type RefusedResponse,
+} from "../../src/providers/index.ts";
 import { endOf, errorOf, loadText } from "./loading.ts";
 import { type Does, METADATA, type TextProvider, parser, textProvider, third } from "./text-provider.ts";
 import { type Upstream, upstream } from "./upstream.ts";
@@ -173,6 +180,49 @@ describe("Provider.forward", () => {
       assert.equal((await all.provider.listModels()).length, 2);
     });
 
+  it("sends headers of the client along, those of the list, and not in place of the head's own", async () => {
+    await using all = await scene(answer("x"), (url) => head(url, { "x-key": "k", "Anthropic-Beta": "mine" }));
+    const given = { "idempotency-key": "once", "openai-beta": "b=1" };
+    for (const request of [ASK, STREAM]) await (await all.provider.forward({ ...request, headers: given })).bytes();
+    await (
+      await all.provider.forward({ ...ASK, api: "anthropic.messages", headers: { "anthropic-beta": "theirs", "idempotency-key": " " } })
+    ).bytes();
+    // They are of one request: the head that is kept has none of them.
+    await (await all.provider.forward({ ...ASK, headers: {} })).bytes();
+    const names = ["x-key", "idempotency-key", "openai-beta", "anthropic-beta"];
+    assert.deepEqual(
+      all.server.asked.map(({ headers }) => names.map((name) => headers[name])),
+      [
+        ["k", "once", "b=1", "mine"],
+        ["k", "once", "b=1", "mine"],
+        ["k", undefined, undefined, "mine"],
+        ["k", undefined, undefined, "mine"],
+      ],
+    );
+    assert.equal(heads(all), 3);
+    const wrong = [{ authorization: "x" }, { "anthropic-beta": "x" }, { "OpenAI-Beta": "x" }, { "openai-beta": "a\r\nx: 1" }, { "openai-beta": "ü" }];
+    for (const headers of [...wrong, { "openai-beta": 1 }, { "openai-beta": "x".repeat(1025) }, null]) {
+      const { code, details } = await errorOf(all.provider.forward({ ...ASK, headers } as unknown as ForwardRequest));
+      assert.equal(code, "MORTISE_INVALID_OPTION");
+      assert.match(String(details["option"]), /^headers/);
+    }
+    assert.equal(all.server.asked.length, 4);
+    assert.ok(PASS_APIS.every((api) => PASS_HEADERS[api].includes("idempotency-key")));
+  });
+
+  it("keeps the key out of errors, and of the response that they have", async () => {
+    const key = "sk-secret/4711";
+    const text = JSON.stringify({ error: { message: `no such key: ${key}` } });
+    for (const rest of [{}, { classify_chat_error: JSON.stringify({ payload: { type: "provider_error", message: `I saw ${key}` } }) }] as const) {
+      await using all = await scene(answer(text, 400), head, { apiKey: ` ${key}\n` }, rest);
+      const error = await errorOf(all.provider.forward(ASK));
+      assert.match(error.message, /\[key\]/);
+      const { body, status } = error.details["response"] as RefusedResponse;
+      const told = [error.message, JSON.stringify(error.details), String(error.cause), new TextDecoder().decode(body)];
+      assert.deepEqual([status, told.filter((one) => one.includes("4711"))], [400, []]);
+    }
+  });
+
   it("takes a stated length that is right", async () => {
     await using all = await scene(answer("x"), (url) => head(url, { "Content-Length": String(BODY.length) }));
     assert.equal(await textOf(await all.provider.forward(ASK)), "x");
@@ -203,8 +253,8 @@ describe("Provider.forward", () => {
       const { code, details } = error;
       assert.deepEqual([code, details["retryable"], details["retryAfterSecs"]], ["MORTISE_PROVIDER_ERROR", true, 7]);
       assert.deepEqual(details["payload"], { type: "provider_error", message: "slow down", kind: "rate_limited", code: "429", retry_after_secs: 7 });
-      const { status, headers, body } = details["response"] as HttpResponse;
-      assert.deepEqual([status, headers["x-answer"], new TextDecoder().decode(body)], [429, "yes", text]);
+      const { api, status, headers, body } = details["response"] as RefusedResponse;
+      assert.deepEqual([api, status, headers["x-answer"], new TextDecoder().decode(body)], ["openai.chat", 429, "yes", text]);
       assert.ok(!JSON.stringify(error).includes("x-answer"), "no log has it by accident");
     });
 

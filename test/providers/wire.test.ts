@@ -476,6 +476,22 @@ describe("Errors of providers", () => {
       }
     });
 
+  it("keep the key out, if a server repeats it, and where its words are cut", async () => {
+    const key = "sk-secret-4711";
+    const far = "x".repeat(4096 - 5);
+    for (const text of [`{"error":{"message":"no such key: ${key}"}}`, `no such key: ${key}`, far + key]) {
+      await using there = await server(400, text);
+      const plugin = await textProvider({ ...third(there.url, { embed_request: box(`${there.url}/embed`, "e") }), ...parser("[]") });
+      await using loaded = await loadText(plugin, { ...GRANTED(there.host), config: { api_key: key } });
+      for (const asked of [loaded.embed(["a"]), loaded.listModels(), loaded.chat(say("x")), loaded.chatStream(say("x")).next()]) {
+        const error = await errorOf(asked);
+        const told = [error.message, JSON.stringify(error.details), String(error.cause)].join(" ");
+        assert.ok(!told.includes("sk-s"), told);
+        assert.equal(error.details["retryable"], false);
+      }
+    }
+  });
+
   it("asks classify_chat_error with a ParseRequest, and does without it when it fails", async () => {
     await using there = await server(418, "teapot");
     const says = await textProvider(third(there.url, { classify_chat_error: `{"payload":{"type":"invalid_request","message":"tea"}}` }));

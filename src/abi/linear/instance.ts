@@ -39,6 +39,7 @@ const INTACT: ReadonlySet<string> = new Set(["MORTISE_RETURN_CODE", "MORTISE_INV
 
 type Input = string | Uint8Array | undefined;
 type GuestFunction = (...values: readonly number[]) => bigint | number | undefined;
+type SuspendingFunction = (...values: readonly number[]) => Promise<bigint | number | undefined>;
 /** A call of the guest that a driver makes, plainly or through the engine's promise integration. */
 type Step = readonly [fn: GuestFunction, ...values: number[]];
 type Steps<T> = Generator<Step, T, bigint | number | undefined>;
@@ -54,6 +55,8 @@ export class LinearInstance implements GuestInstance {
   readonly #names: AllocatorNames;
   #exports!: WebAssembly.Exports;
   #functions!: { readonly allocate: GuestFunction; readonly free: GuestFunction | undefined; readonly reset: GuestFunction | undefined };
+  /** The forms of the instance's functions that can be suspended. */
+  readonly #suspending = new Map<GuestFunction, SuspendingFunction>();
   #wasi: Wasi | undefined;
   /** The instance has served a call. */
   #used = false;
@@ -125,6 +128,7 @@ export class LinearInstance implements GuestInstance {
       throw new MortiseError("MORTISE_INSTANCE_FAILED", { plugin: this.#state.name, reason: printable((error as Error).message) }, error);
     }
     this.#exports = made.exports;
+    this.#suspending.clear();
     const { allocate, free, reset } = this.#names;
     const named = (name: string | undefined): GuestFunction | undefined => (name === undefined ? undefined : (made?.exports[name] as GuestFunction));
     this.#functions = { allocate: made.exports[allocate] as GuestFunction, free: named(free), reset: named(reset) };
@@ -215,7 +219,7 @@ export class LinearInstance implements GuestInstance {
       let { value, done } = steps.next();
       while (done !== true) {
         const [fn, ...values] = value as Step;
-        const result: bigint | number = await toPromising(fn as (...numbers: number[]) => number)(...values);
+        const result = await this.#promising(fn)(...values);
         // The call may have been stopped while nothing of the guest ran.
         if (this.#calls.failure !== undefined) throw this.#calls.failure;
         ({ value, done } = steps.next(result));
@@ -228,6 +232,15 @@ export class LinearInstance implements GuestInstance {
       this.#calls.end();
       this.#meter.forgetPromise();
     }
+  }
+
+  #promising(fn: GuestFunction): SuspendingFunction {
+    let suspending = this.#suspending.get(fn);
+    if (suspending === undefined) {
+      suspending = toPromising(fn as (...values: readonly number[]) => number);
+      this.#suspending.set(fn, suspending);
+    }
+    return suspending;
   }
 
   #prepare(entry: GuestEntry, call: GuestCall): void {

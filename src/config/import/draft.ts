@@ -19,10 +19,10 @@ export interface ImportNote {
   readonly todo: string;
 }
 
-/** A plugin's table, or only comments for one that was left out. */
+/** The table of a plugin or provider, or only comments for one that was left out. */
 export interface DraftPlugin {
   readonly comments: readonly string[];
-  /** Keys and values of `[[plugins]]`; undefined if it was left out. */
+  /** Keys and values; undefined if it was left out. */
   readonly table: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -31,6 +31,9 @@ export interface Draft {
   readonly system: ImportedSystem;
   /** Tables other than plugins, by name. */
   readonly tables: Readonly<Record<string, unknown>>;
+  /** Elements of `[[gateway.providers]]`. @default none */
+  readonly providers?: readonly DraftPlugin[];
+  /** Elements of `[[plugins]]`. */
   readonly plugins: readonly DraftPlugin[];
   readonly notes: readonly ImportNote[];
 }

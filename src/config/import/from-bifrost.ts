@@ -1,7 +1,8 @@
-// Reads the array `plugins` of Bifrost's config.json.
+// Reads config.json of Bifrost: its providers and plugins.
 
 import type { Origin } from "../../manifest/place.ts";
 import type { Draft, DraftPlugin, ImportedTable } from "./draft.ts";
+import { bifrostProviders } from "./bifrost-providers.ts";
 import { Notes, whereFrom } from "./draft.ts";
 import { isTable, requireText, tablesAt } from "./fields.ts";
 import { type TakenNames, carrySource, freeName, isLibrary } from "./plugin-entry.ts";
@@ -28,16 +29,21 @@ interface Entry {
  */
 export function fromBifrost(root: ImportedTable, origin: Origin): Draft {
   const notes = new Notes(origin);
-  const others = Object.keys(root).filter((key) => key !== "plugins" && key !== "$schema");
+  const others = Object.keys(root).filter((key) => !["plugins", "providers", "$schema"].includes(key));
   if (others.length > 0)
     notes.add(
       [],
       `the settings ${others.slice(0, 12).join(", ")}${others.length > 12 ? " and others" : ""}`,
-      "they are the gateway's own, not its plugins'",
-      "keep them with the gateway",
+      "only providers and plugins are carried",
+      "look into docs/gateway-operations.md for clients, limits and the rest",
     );
   const taken: TakenNames = new Set();
-  const entries = tablesAt(origin, root["plugins"], ["plugins"]).map((table, index): Entry => ({ table, index, rank: rankOf(table, index, notes) }));
+  const providers = bifrostProviders(root["providers"], origin, notes);
+  const entries = tablesAt(origin, root["plugins"] ?? [], ["plugins"]).map((table, index): Entry => ({
+    table,
+    index,
+    rank: rankOf(table, index, notes),
+  }));
   // Ties keep their order there, and go by name here: every plugin gets a number of its own.
   const sorted = entries.toSorted((a, b) => a.rank[0] - b.rank[0] || a.rank[1] - b.rank[1]);
   const plugins = sorted.map((entry, position) => readEntry(entry, position, origin, notes, taken));
@@ -48,7 +54,7 @@ export function fromBifrost(root: ImportedTable, origin: Origin): Draft {
       "errors of plugins were warnings there, and the request went on; here a hook that decides fails the request",
       'write on_failure = "open" for plugins that may be skipped',
     );
-  return { system: "Bifrost", tables: {}, plugins, notes: notes.list };
+  return { system: "Bifrost", tables: {}, providers, plugins, notes: notes.list };
 }
 
 function rankOf({ placement, order }: ImportedTable, index: number, notes: Notes): readonly [number, number] {

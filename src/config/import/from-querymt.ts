@@ -7,8 +7,8 @@ import { requireText, tableAt, tablesAt } from "./fields.ts";
 import { type TakenNames, carrySource, freeName, isLibrary } from "./plugin-entry.ts";
 import { carryValues, hostFault, variableName } from "./plugin-values.ts";
 
-/** Milliseconds of a call where QueryMT had no limit: an answer of a language model takes its time. */
-const CALL_MS = 120_000;
+/** Providers that come with Mortise, too. */
+const BUILTINS: ReadonlySet<string> = new Set(["openai", "anthropic", "google"]);
 
 /** Variables that shipped providers read their key from, where it is not called after the provider. */
 const KEY_VARIABLES: ReadonlyMap<string, string> = new Map([["google", "GEMINI_API_KEY"]]);
@@ -58,8 +58,8 @@ export function fromQueryMt(root: ImportedTable, origin: Origin): Draft {
     notes.add(["oci", key], `the setting ${key}`, why, todo);
   }
   const taken: TakenNames = new Set();
-  const plugins = tablesAt(origin, root["providers"], ["providers"]).map((provider, index) => readProvider(provider, index, origin, notes, taken));
-  return { system: "QueryMT", tables: {}, plugins, notes: notes.list };
+  const providers = tablesAt(origin, root["providers"], ["providers"]).map((provider, index) => readProvider(provider, index, origin, notes, taken));
+  return { system: "QueryMT", tables: {}, providers, plugins: [], notes: notes.list };
 }
 
 function readProvider(provider: ImportedTable, index: number, origin: Origin, notes: Notes, taken: TakenNames): DraftPlugin {
@@ -79,6 +79,13 @@ function readProvider(provider: ImportedTable, index: number, origin: Origin, no
   }
   const name = freeName(notes, wanted, [...place, "name"], taken);
   const source = carrySource(notes, path, [...place, "path"], "the working directory");
+  if (path.startsWith("oci://") && BUILTINS.has(wanted))
+    notes.add(
+      [...place, "path"],
+      `the provider "${wanted}"`,
+      "one for the same servers comes with Mortise",
+      `write source = "builtin:${wanted}" instead`,
+    );
   const given = provider["config"] === undefined || provider["config"] === null ? {} : tableAt(origin, provider["config"], [...place, "config"]);
   const { allowed_hosts: allowedHosts, timeout_seconds: timeoutSeconds, ...rest } = given;
   const at = [...place, "config"] as const;
@@ -87,52 +94,63 @@ function readProvider(provider: ImportedTable, index: number, origin: Origin, no
   const comments = [from];
   if (config["api_key"] === undefined) comments.push(keyHint(wanted, at, notes));
   if (hosts.length === 0) comments.push(hostHint(wanted, at, notes));
+  const timeoutMs = readTimeout(timeoutSeconds, at, notes);
   return {
     comments,
     table: {
       name,
       source,
-      abi: "querymt",
-      limits: { timeout_ms: readTimeout(timeoutSeconds, at, notes) },
+      ...(timeoutMs === undefined ? {} : { request_timeout_ms: timeoutMs }),
       ...(hosts.length === 0 ? {} : { permissions: { hosts: [...new Set(hosts)] } }),
       ...(Object.keys(config).length === 0 ? {} : { config }),
     },
   };
 }
 
-function readTimeout(seconds: unknown, at: readonly (string | number)[], notes: Notes): number {
+/** Undefined where the default holds. */
+function readTimeout(seconds: unknown, at: readonly (string | number)[], notes: Notes): number | undefined {
   const place = [...at, "timeout_seconds"];
   if (seconds === undefined || seconds === null) {
     notes.add(
       at,
-      "the time of a call",
-      "there was no limit; without one, a call may take 1,000 ms here",
-      `correct the ${CALL_MS} ms that were written`,
+      "the time of a request",
+      "there was no limit; here a request may take 120,000 ms, and a stream 600,000",
+      "write request_timeout_ms and stream_timeout_ms, if that is not right",
     );
-    return CALL_MS;
+    return undefined;
   }
   if (typeof seconds === "number" && seconds > 0 && seconds <= 86_400) {
     notes.add(
       place,
       "timeout_seconds",
-      "nothing read it there; here the call ends at that time",
-      "correct timeout_ms under [plugins.limits], if that is too short",
+      "nothing read it there; here the request ends at that time",
+      "correct request_timeout_ms, if that is too short",
     );
     return Math.round(seconds * 1000);
   }
-  notes.add(place, "timeout_seconds", "it is no number of seconds", `correct the ${CALL_MS} ms that were written`);
-  return CALL_MS;
+  notes.add(place, "timeout_seconds", "it is no number of seconds", "write request_timeout_ms");
+  return undefined;
 }
 
 function readAllowedHosts(value: unknown, at: readonly (string | number)[], notes: Notes): string[] {
   if (value === undefined || value === null) return [];
   const place = [...at, "allowed_hosts"];
   if (!Array.isArray(value)) {
-    notes.add(place, "allowed_hosts", "it is no list, with which the provider did not load there either", "write hosts under [plugins.permissions]");
+    notes.add(
+      place,
+      "allowed_hosts",
+      "it is no list, with which the provider did not load there either",
+      "write hosts under [gateway.providers.permissions]",
+    );
     return [];
   }
   if (value.length === 0)
-    notes.add(place, "an empty allowed_hosts", "it allowed every host there; here it allows none", "name the hosts under [plugins.permissions]");
+    notes.add(
+      place,
+      "an empty allowed_hosts",
+      "it allowed every host there; here it allows none",
+      "name the hosts under [gateway.providers.permissions]",
+    );
   return (value as unknown[]).flatMap((host, index) => {
     const fault = typeof host === "string" ? hostFault(host) : "it is no text";
     if (fault === undefined) return [host as string];
@@ -152,7 +170,7 @@ function baseHost(value: unknown, at: readonly (string | number)[], notes: Notes
     [...at, "base_url"],
     "the host of base_url, which was granted",
     "its requests were not held to any list there",
-    `write "private:${host}" under [plugins.permissions], if the name leads into a network of your own`,
+    `write "private:${host}" under [gateway.providers.permissions], if the name leads into a network of your own`,
   );
   return [host];
 }
@@ -163,9 +181,9 @@ function keyHint(provider: string, at: readonly (string | number)[], notes: Note
     at,
     "an API key that is not written",
     "every provider could read every variable there; here it gets what its table names",
-    `add api_key = { env = "${variable}" } under [plugins.config], if the provider needs a key`,
+    `add api_key = { env = "${variable}" } under [gateway.providers.config], if the provider needs a key`,
   );
-  return `if it needs a key: api_key = { env = "${variable}" } under [plugins.config]`;
+  return `if it needs a key: api_key = { env = "${variable}" } under [gateway.providers.config]`;
 }
 
 function hostHint(provider: string, at: readonly (string | number)[], notes: Notes): string {
@@ -174,7 +192,7 @@ function hostHint(provider: string, at: readonly (string | number)[], notes: Not
     at,
     "hosts that are not written",
     "requests went anywhere there; here they go to hosts that are granted",
-    `add hosts = ["${host}"] under [plugins.permissions]`,
+    `add hosts = ["${host}"] under [gateway.providers.permissions]`,
   );
-  return `needs, to ask its own server: hosts = ["${host}"] under [plugins.permissions]`;
+  return `needs, to ask its own server: hosts = ["${host}"] under [gateway.providers.permissions]`;
 }

@@ -95,8 +95,9 @@ async function readDraft(root: unknown, { origin }: ConfigDocument, list: ListPl
 function systemOf(root: ImportedTable): ImportedSystem | undefined {
   if (Array.isArray(root["providers"])) return "QueryMT";
   if (Array.isArray(root["plugin"])) return "Query";
-  const { plugins } = root;
+  const { plugins, providers } = root;
   if (isTable(plugins)) return "HeliosProxy";
+  if (isTable(providers)) return "Bifrost";
   // A plugin of Mortise has a source, and one of Bifrost a path or neither.
   const isOurs = Array.isArray(plugins) && plugins.some((plugin: unknown) => isTable(plugin) && "source" in plugin);
   return Array.isArray(plugins) && !isOurs ? "Bifrost" : undefined;

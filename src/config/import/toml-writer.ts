@@ -5,20 +5,24 @@ import type { Draft, DraftPlugin } from "./draft.ts";
 
 /** The text of a draft, and the same as an object. Values are text, finite numbers, true, false, arrays and tables. */
 export function writeDraft(
-  { tables, plugins }: Draft,
+  { tables, providers = [], plugins }: Draft,
   heading: readonly string[],
 ): { readonly toml: string; readonly config: Record<string, unknown> } {
   const blocks = [heading.map(commentLine).join("")];
   for (const [name, table] of Object.entries(tables)) blocks.push(tableBlocks([name], table as Record<string, unknown>).join("\n"));
-  for (const plugin of plugins) blocks.push(pluginBlock(plugin));
+  for (const provider of providers) blocks.push(elementBlock(["gateway", "providers"], provider));
+  for (const plugin of plugins) blocks.push(elementBlock(["plugins"], plugin));
+  const asked = providers.flatMap(({ table }) => table ?? []);
   const listed = plugins.flatMap(({ table }) => table ?? []);
-  return { toml: blocks.join("\n"), config: { ...tables, ...(listed.length === 0 ? {} : { plugins: listed }) } };
+  const config = { ...tables, ...(asked.length > 0 && { gateway: { providers: asked } }), ...(listed.length > 0 && { plugins: listed }) };
+  return { toml: blocks.join("\n"), config };
 }
 
-function pluginBlock({ comments, table }: DraftPlugin): string {
+/** An element of a list of tables. */
+function elementBlock(path: readonly string[], { comments, table }: DraftPlugin): string {
   const lines = comments.map(commentLine).join("");
   if (table === undefined) return lines;
-  const [first = "", ...rest] = tableBlocks(["plugins"], table, true);
+  const [first = "", ...rest] = tableBlocks(path, table, true);
   return [lines + first, ...rest].join("\n");
 }
 
@@ -26,7 +30,7 @@ function pluginBlock({ comments, table }: DraftPlugin): string {
 function tableBlocks(path: readonly string[], table: Readonly<Record<string, unknown>>, isElement: boolean = false): string[] {
   const header = path.map(keyText).join(".");
   const entries = Object.entries(table);
-  const inner = path.length === 1 ? entries.filter(([, value]) => isTable(value) && Object.keys(value).length > 0) : [];
+  const inner = path.length === 1 || isElement ? entries.filter(([, value]) => isTable(value) && Object.keys(value).length > 0) : [];
   const own = entries.filter((entry) => !inner.includes(entry)).map(([key, value]) => `${keyText(key)} = ${valueText(value)}\n`);
   const block = own.length === 0 && inner.length > 0 && !isElement ? [] : [`${isElement ? `[[${header}]]` : `[${header}]`}\n${own.join("")}`];
   return [...block, ...inner.flatMap(([key, value]) => tableBlocks([...path, key], value as Record<string, unknown>))];

@@ -3,9 +3,11 @@
 import { checkKeys, checkText, checkWeight, invalidOption } from "./check-options.ts";
 import type { Target } from "./router.ts";
 
-/** A target, and how often it is chosen beside the others; one of weight 0 is a fallback only. @default weight 1 */
+/** A target of an alias. */
 export interface WeightedName {
+  /** `provider/model`, a model's name, or another alias. */
   readonly to: string;
+  /** How often it is chosen beside the others; one of 0 is a fallback only. @default 1 */
   readonly weight?: number | undefined;
 }
 

@@ -20,6 +20,8 @@ export interface Attempt {
   commit(): void;
   /** What the provider failed with, where plugins make something else of it: key and breaker are told of that, not of how the attempt ends. */
   blame(error: unknown): void;
+  /** Another provider is asked than the target's: its key and breaker are told nothing of how that ends. */
+  leaveTarget(): void;
   /**
    * Keeps what the attempt holds, its place in the provider's gate above all, beyond the end of the attempt, for a stream:
    * until the function that this gives is called, once, with the error that ended the stream if there is one. Deadlines end with

@@ -12,6 +12,7 @@ import { chooseByWeight } from "./weighted-choice.ts";
 export interface KeyOptions {
   /** For logs; never the key itself. @default "key 1", "key 2", … */
   readonly name?: string | undefined;
+  /** The key itself. */
   readonly value: string;
   /** How often it is used beside the others; 0 keeps it for when no other one may be used. @default 1 */
   readonly weight?: number | undefined;

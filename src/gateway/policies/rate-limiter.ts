@@ -8,15 +8,16 @@ type Awaitable<T> = T | Promise<T>;
 
 /** What may be used in one window. Windows begin at multiples of their length since 1970, for all processes alike. */
 export interface RateLimit {
-  /** @default unlimited */
+  /** Requests that are let in. @default unlimited */
   readonly requests?: number | undefined;
   /** Of input and output together. @default unlimited */
   readonly tokens?: number | undefined;
-  /** @default 60,000 */
+  /** Milliseconds, up to 31 days. @default 60,000 */
   readonly windowMs?: number | undefined;
 }
 
 export interface RateLimiterOptions {
+  /** Where is counted; processes that share it share the limits. */
   readonly store: Store;
   /** For clients without limits of their own. @default none */
   readonly limits?: readonly RateLimit[] | undefined;
@@ -24,7 +25,7 @@ export interface RateLimiterOptions {
   readonly clients?: Readonly<Record<string, readonly RateLimit[]>> | undefined;
   /** What becomes of requests when the store cannot be used: refused, or let in uncounted. @default "closed" */
   readonly onStoreFailure?: "closed" | "open" | undefined;
-  /** Is told of failures of the store that nobody else hears of. */
+  /** Is told of failures of the store that nobody else hears of. @default the gateway's log */
   readonly onError?: ((error: unknown) => void) | undefined;
   /** Milliseconds since 1970. @default Date.now */
   readonly clock?: (() => number) | undefined;

@@ -106,8 +106,20 @@ export class Router {
     const targets = this.route(name, random);
     if (fallbacks === undefined || fallbacks === null) return targets;
     const all = new Map(targets.map((target) => [idOf(target), target]));
-    for (const fallback of readFallbacks(fallbacks)) for (const target of this.route(fallback, random)) all.set(idOf(target), target);
+    for (const target of this.fallbacks(fallbacks, random)) all.set(idOf(target), target);
     return [...all.values()];
+  }
+
+  /** Targets for the fallbacks of a request. @throws MortiseError as {@link plan} */
+  fallbacks(fallbacks: unknown, random: () => number = Math.random): readonly Target[] {
+    if (fallbacks === undefined || fallbacks === null) return [];
+    return readFallbacks(fallbacks).flatMap((fallback) => this.route(fallback, random));
+  }
+
+  /** True if the provider may be asked for the model. */
+  allows({ provider, model }: Target): boolean {
+    const { onlyListed, models = [] } = this.#providers.get(provider) ?? {};
+    return onlyListed !== true || models.some((listed) => (isPattern(listed) ? matchesPattern(listed, model) : listed === model));
   }
 
   /** What can be named, patterns aside: aliases first. */
@@ -127,8 +139,7 @@ export class Router {
       throw noModel(name, name === "" ? "it has no name" : `its name has ${name.length} characters, but ${MAX_NAME_CHARS} are allowed`);
     const found = this.#find(name);
     if (found === undefined) throw noModel(name, "no provider lists it", didYouMean(name, this.#names()));
-    if (!this.#allowed(found))
-      throw noModel(name, `provider "${found.provider}" may be asked for listed models only`, didYouMean(name, this.#names()));
+    if (!this.allows(found)) throw noModel(name, `provider "${found.provider}" may be asked for listed models only`, didYouMean(name, this.#names()));
     return found;
   }
 
@@ -138,11 +149,6 @@ export class Router {
     if (slash !== -1 && slash < name.length - 1 && this.#providers.has(prefix)) return { provider: prefix, model: name.slice(slash + 1) };
     const provider = this.#listed.get(name) ?? this.#patterns.find(({ pattern }) => matchesPattern(pattern, name))?.provider ?? this.#default;
     return provider === undefined ? undefined : { provider, model: name };
-  }
-
-  #allowed({ provider, model }: Target): boolean {
-    const { onlyListed, models = [] } = this.#providers.get(provider) ?? {};
-    return onlyListed !== true || models.some((listed) => (isPattern(listed) ? matchesPattern(listed, model) : listed === model));
   }
 
   #targetOf(name: string, option: string): Target {

@@ -35,7 +35,7 @@ export interface FailedAttempt {
 }
 
 export interface AttemptPlan extends Partial<Timing> {
-  /** Who is asked: the first, and if it fails the others, in this order. One at least. */
+  /** Who is asked: the first, and if it fails the others, in this order. One at least; an attempt may change those after its own. */
   readonly targets: readonly Target[];
   readonly policy: AttemptPolicy;
   /** The client's: aborted when it leaves. */
@@ -59,7 +59,7 @@ export async function runAttempts<T>(plan: AttemptPlan, attempt: (attempt: Attem
   const run = new Run<T>(plan, attempt);
   let first: { readonly error: unknown } | undefined;
   for (const [index, target] of plan.targets.entries()) {
-    const outcome = await run.ask(target, index === plan.targets.length - 1);
+    const outcome = await run.ask(target, () => index === plan.targets.length - 1);
     if (outcome.ok) return outcome.value;
     first ??= outcome;
     if (!outcome.fallback) throw outcome.error;
@@ -95,7 +95,7 @@ class Run<T> {
   }
 
   /** Asks one target, several times if that can help. */
-  async ask(target: Target, last: boolean): Promise<Outcome<T>> {
+  async ask(target: Target, isLast: () => boolean): Promise<Outcome<T>> {
     const { policy, signal } = this.#plan;
     const guards = this.#plan.guards?.(target) ?? NO_GUARDS;
     for (let retry = 0; ; retry++) {
@@ -107,6 +107,7 @@ class Run<T> {
       const error = this.#over(found.error) ?? found.error;
       const failure = failureOf(error, { provider: target.provider });
       const waitMs = this.#waitMs(failure, found, { target, guards, retry });
+      const last = isLast();
       const next = waitMs !== undefined ? "retry" : !last && this.#mayGoOn() && fallsBack(policy, failure) ? "fallback" : "none";
       this.#plan.onFailed?.({ target, key: found.key?.name, index, retry, failure, error, next, waitMs: waitMs ?? 0 });
       if (waitMs === undefined) return { ok: false, error, fallback: next === "fallback" || (last && fallsBack(policy, failure)) };
@@ -181,11 +182,11 @@ class Run<T> {
     };
     try {
       const value = await this.#attempt(asked);
-      const blamed = asked.blamed === undefined ? undefined : tell(asked.blamed.error);
-      if (ticket !== undefined) breaker?.ended(ticket, blamed);
+      const blamed = asked.blamed === undefined || asked.hasLeft ? undefined : tell(asked.blamed.error);
+      if (ticket !== undefined) breaker?.ended(ticket, asked.hasLeft ? NEITHER : blamed);
       asked.done((error) => {
         pass?.leave();
-        if (error === undefined || !isOfProvider(error)) return;
+        if (error === undefined || asked.hasLeft || !isOfProvider(error)) return;
         const failure = tell(error);
         // That it began well was said when it did; a stream that breaks is one more request, which failed.
         if (ticket !== undefined && isUnwell(failure)) breaker?.ended(ticket, failure);
@@ -197,7 +198,7 @@ class Run<T> {
       // What is left of the time of a request may be too little for anybody.
       const isFair = !this.#plan.signal.aborted && !(isLate && whole && asked.index > 0);
       const theirs = asked.blamed?.error ?? (isFair && isOfProvider(meant) ? meant : undefined);
-      const blamed = theirs === undefined ? undefined : tell(theirs);
+      const blamed = theirs === undefined || asked.hasLeft ? undefined : tell(theirs);
       if (ticket !== undefined) breaker?.ended(ticket, blamed ?? NEITHER);
       asked.fail();
       pass?.leave();

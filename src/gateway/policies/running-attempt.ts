@@ -81,6 +81,7 @@ export class RunningAttempt implements Attempt {
   #release: ((error?: unknown) => void) | undefined;
   #held = false;
   #blamed: { readonly error: unknown } | undefined;
+  #hasLeft = false;
   /** The holder has let go before the attempt was over, with this error. */
   #letGo: { readonly error: unknown } | undefined;
 
@@ -110,6 +111,15 @@ export class RunningAttempt implements Attempt {
 
   get blamed(): { readonly error: unknown } | undefined {
     return this.#blamed;
+  }
+
+  /** What happens is not about the target. */
+  get hasLeft(): boolean {
+    return this.#hasLeft;
+  }
+
+  leaveTarget(): void {
+    this.#hasLeft = true;
   }
 
   commit(): void {

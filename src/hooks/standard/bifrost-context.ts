@@ -2,7 +2,7 @@
 
 import type { AttributeChanges } from "../decision.ts";
 import { isJsonObject } from "../guest-json.ts";
-import { type GuestAnswer, type ShownContext, toJson } from "../wire.ts";
+import type { GuestAnswer, ShownContext } from "../wire.ts";
 
 /** Keys that belong to the gateway, in any case: what plugins write there is dropped, as in Bifrost itself. */
 const RESERVED: ReadonlySet<string> = new Set([
@@ -16,13 +16,18 @@ const RESERVED: ReadonlySet<string> = new Set([
 ]);
 const RESERVED_PREFIX = "bifrost-";
 
+/** Texts that are the same in JSON. */
+const PLAIN = /^[\w .:/-]*$/;
+
+function quoted(text: string): string {
+  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
+}
+
 /** `{"request_id", …}` with the attributes that the plugin may see. */
 export function contextJson({ request, attributes }: ShownContext): string {
-  const id = `{"request_id":${toJson(request.id)}`;
-  if (attributes.size === 0) return `${id}}`;
-  const others = Object.fromEntries(Array.from(attributes).filter(([name]) => name !== "request_id"));
-  const json = JSON.stringify(others);
-  return json === "{}" ? `${id}}` : `${id},${json.slice(1)}`;
+  let json = `{"request_id":${quoted(request.id)}`;
+  for (const [name, value] of attributes) if (name !== "request_id") json += `,${quoted(name)}:${quoted(value)}`;
+  return `${json}}`;
 }
 
 /**

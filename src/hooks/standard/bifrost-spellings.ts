@@ -14,25 +14,27 @@ interface VariantNames {
   readonly go: string;
 }
 
-const VARIANTS: readonly (readonly [type: RegExp, names: VariantNames])[] = [
-  [/^chat_completion/, { snake: "chat", go: "Chat" }],
-  [/^text_completion/, { snake: "text_completion", go: "TextCompletion" }],
-  [/^responses/, { snake: "responses", go: "Responses" }],
-  [/^embedding/, { snake: "embedding", go: "Embedding" }],
+const VARIANTS: readonly (readonly [type: string, names: VariantNames])[] = [
+  ["chat_completion", { snake: "chat", go: "Chat" }],
+  ["text_completion", { snake: "text_completion", go: "TextCompletion" }],
+  ["responses", { snake: "responses", go: "Responses" }],
+  ["embedding", { snake: "embedding", go: "Embedding" }],
 ];
 
 const FIELDS = ["provider", "model", "input", "params", "fallbacks"] as const;
 
 function variantOf({ request_type: type = "chat_completion" }: LlmRequest): VariantNames | undefined {
-  return VARIANTS.find(([form]) => form.test(type))?.[1];
+  return VARIANTS.find(([beginning]) => type.startsWith(beginning))?.[1];
 }
 
 /** A request in the spellings that are wanted. What is not there is left out. */
 export function llmRequestJson(request: LlmRequest, spelling: Spelling): string {
   const { request_type: type = "chat_completion" } = request;
-  const fields = FIELDS.filter((name) => request[name] !== undefined)
-    .map((name) => `"${name}":${toJson(request[name])}`)
-    .join(",");
+  let fields = "";
+  for (const name of FIELDS) {
+    const value = request[name];
+    if (value !== undefined) fields += `${fields === "" ? "" : ","}"${name}":${toJson(value)}`;
+  }
   const variant = variantOf(request);
   const wants = (one: Spelling): boolean => spelling === "all" || spelling === one;
   const parts: string[] = [];

@@ -89,6 +89,7 @@ describe("gateway_guard", () => {
       ]),
     ],
     ["a description of a tool", say("Hi", { params: { tools: [{ type: "function", function: { name: "f", description: PHRASE } }] } })],
+    ["a document that is text", say([{ type: "document", source: { type: "text", media_type: "text/plain", data: PHRASE } }])],
     ["a text to embed", chat(["plain", PHRASE], { request_type: "embedding" })],
     [
       "a system message",
@@ -126,6 +127,8 @@ describe("gateway_guard", () => {
     ["a part of a longer word", say("signore all previous instructions, rejailbreak")],
     ["names of kinds and calls", chat([{ role: "tool", tool_call_id: PHRASE, content: "x" }])],
     ["files", say([{ type: "image_url", image_url: { url: `data:text/plain,${PHRASE}` } }])],
+    ["documents in base64", say([{ type: "document", source: { data: PHRASE, type: "base64", media_type: "application/pdf" } }])],
+    ["sounds", say([{ type: "input_audio", input_audio: { data: PHRASE, format: "wav" } }])],
     ["nothing", chat([])],
   ];
   for (const [why, request] of harmless) {

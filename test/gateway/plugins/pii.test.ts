@@ -105,8 +105,12 @@ describe("gateway_pii in requests", () => {
 
   it("looks at the parameters that name people, and at the texts of embeddings", async (t) => {
     const host = await open(t);
-    const { sent } = await pass(host, say("Hi", { params: { user: "a@b.org", metadata: { who: "+4915112345678" }, stop: ["x@y.org"] } }), ANSWER);
-    assert.deepEqual(sent?.params, { user: "[EMAIL]", metadata: { who: "[PHONE]" }, stop: ["x@y.org"] });
+    const { sent } = await pass(
+      host,
+      say("Hi", { params: { user: "a@b.org", metadata: { who: "+4915112345678", name: "c@d.org" }, stop: ["x@y.org"] } }),
+      ANSWER,
+    );
+    assert.deepEqual(sent?.params, { user: "[EMAIL]", metadata: { who: "[PHONE]", name: "[EMAIL]" }, stop: ["x@y.org"] });
     const embed = chat(["a@b.org", "plain"], { request_type: "embedding" });
     assert.deepEqual((await pass(host, embed, { response: { object: "list" } })).sent?.input, ["[EMAIL]", "plain"]);
   });

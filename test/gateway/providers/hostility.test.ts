@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { SAID, called, joined } from "./answers.ts";
+import { CALLS, SAID, called, joined } from "./answers.ts";
 import { KEY, type Sent, collect, endOf, json, loadShipped, say, stream, vendorServer } from "./vendor-server.ts";
-import { type Said, VENDORS } from "./vendors.ts";
+import { FINISHES, type Said, VENDORS } from "./vendors.ts";
 
 for (const vendor of VENDORS) {
   const { kit, path } = vendor;
@@ -88,7 +88,25 @@ for (const vendor of VENDORS) {
       for (const text of odd) {
         await using server = await vendorServer(stream(text));
         await using provider = await loadShipped(kit, server, path);
-        assert.deepEqual(joined(await collect(provider.chatStream(say("x")))).done, ["Unknown"], text);
+        const { payload, retryable } = await endOf(collect(provider.chatStream(say("x"))));
+        assert.deepEqual([payload["type"], payload["kind"], retryable], ["transport", "connection_closed", true], text);
+      }
+    });
+
+    it("does not take a stream that was cut for a whole one, wherever it was cut", async () => {
+      for (const said of [SAID, CALLS]) {
+        const text = vendor.events(said);
+        const events = text.split(/(?<=\r?\n\r?\n)/u);
+        const reason = events.findIndex((event) => /"(?:finish_reason|stop_reason|finishReason)":"/u.test(event));
+        assert.ok(reason > 0);
+        let count = 0;
+        await using server = await vendorServer((response, sent) => stream(events.slice(0, count).join(""))(response, sent));
+        await using provider = await loadShipped(kit, server, path);
+        for (; count <= events.length; count++) {
+          const asked = collect(provider.chatStream(say("x")));
+          if (count > reason) assert.deepEqual(joined(await asked).done, [FINISHES[said.finish]], `${count} events`);
+          else assert.equal((await endOf(asked)).payload["kind"], "connection_closed", `${count} events`);
+        }
       }
     });
 
@@ -163,7 +181,7 @@ for (const vendor of VENDORS) {
       const long = `data: {"a":"${"x".repeat(200_000)}"}\n\n`;
       await using server = await vendorServer((response, sent) => {
         count++;
-        return (count % 2 === 0 ? json(vendor.answer(SAID)) : stream(long.repeat(5)))(response, sent);
+        return (count % 2 === 0 ? json(vendor.answer(SAID)) : stream(long.repeat(5) + vendor.events(SAID)))(response, sent);
       });
       await using provider = await loadShipped(kit, server, path, { limits: { memoryBytes: 32 << 20 } });
       for (let round = 0; round < 10; round++) {

@@ -28,7 +28,7 @@ interface ChoiceSoFar {
   readonly calls: Map<number, CallSoFar>;
   readonly logprobs: unknown[];
   /** Fields of deltas that are not known: lists are joined, of others the last counts. */
-  others: JsonObject;
+  readonly others: Map<string, unknown>;
   finish: JsonObject;
 }
 
@@ -39,6 +39,9 @@ export interface ChunkAssembler {
   completion(): Completion;
 }
 
+/** Names of fields that are not known; more are left out. */
+const MAX_FIELDS = 64;
+
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 const known = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
 
@@ -47,12 +50,12 @@ export function assembleChunks(): ChunkAssembler {
   const choices = new Map<number, ChoiceSoFar>();
   let first: CompletionChunk | undefined;
   let usage: JsonObject | undefined;
-  let more: JsonObject = {};
+  const more = new Map<string, unknown>();
   return {
     push(chunk) {
       first ??= chunk;
       const { id: _id, object: _object, created: _created, model: _model, choices: given, usage: counted, ...rest } = chunk;
-      if (Object.keys(rest).length > 0) more = { ...more, ...rest };
+      for (const name of Object.keys(rest)) setField(more, name, rest[name]);
       if (isObject(counted)) usage = counted;
       for (const choice of given) {
         const index = typeof choice["index"] === "number" ? choice["index"] : 0;
@@ -64,19 +67,27 @@ export function assembleChunks(): ChunkAssembler {
     completion() {
       const { id = "", created = 0, model = "" } = first ?? {};
       const whole = [...choices].toSorted(([a], [b]) => a - b).map(([index, choice]) => wholeChoice(index, choice));
-      return { id, object: "chat.completion", created, model, choices: whole, ...more, ...(usage === undefined ? {} : { usage }) };
+      return {
+        id,
+        object: "chat.completion",
+        created,
+        model,
+        choices: whole,
+        ...Object.fromEntries(more),
+        ...(usage === undefined ? {} : { usage }),
+      };
     },
   };
 }
 
 function emptyChoice(): ChoiceSoFar {
-  return { content: undefined, refusal: undefined, thoughts: [], calls: new Map(), logprobs: [], others: {}, finish: { finish_reason: null } };
+  return { content: undefined, refusal: undefined, thoughts: [], calls: new Map(), logprobs: [], others: new Map(), finish: { finish_reason: null } };
 }
 
 function addChoice(soFar: ChoiceSoFar, choice: JsonObject): void {
   const { index: _index, delta, finish_reason: reason, logprobs, ...rest } = choice;
   if (isObject(delta)) addDelta(soFar, delta);
-  if (isObject(logprobs) && Array.isArray(logprobs["content"])) soFar.logprobs.push(...(logprobs["content"] as unknown[]));
+  if (isObject(logprobs) && Array.isArray(logprobs["content"])) for (const each of logprobs["content"] as unknown[]) soFar.logprobs.push(each);
   if (!isAbsent(reason)) soFar.finish = { finish_reason: reason, ...rest };
 }
 
@@ -90,12 +101,16 @@ function addDelta(soFar: ChoiceSoFar, delta: JsonObject): void {
   for (const [name, value] of Object.entries(others)) {
     // Events of another wire are for its own clients.
     if (name === "anthropic_event" || isAbsent(value)) continue;
-    const before = soFar.others[name];
-    soFar.others = {
-      ...soFar.others,
-      [name]: Array.isArray(before) && Array.isArray(value) ? [...(before as unknown[]), ...(value as unknown[])] : value,
-    };
+    const before = soFar.others.get(name);
+    if (!Array.isArray(value)) setField(soFar.others, name, value);
+    // The list is a copy, and nobody else's.
+    else if (Array.isArray(before)) for (const item of value as unknown[]) before.push(item);
+    else setField(soFar.others, name, [...(value as unknown[])]);
   }
+}
+
+function setField(fields: Map<string, unknown>, name: string, value: unknown): void {
+  if (fields.size < MAX_FIELDS || fields.has(name)) fields.set(name, value);
 }
 
 function addThought(thoughts: ThoughtSoFar[], detail: unknown): void {
@@ -142,7 +157,7 @@ function wholeChoice(index: number, { content, refusal, thoughts, calls, logprob
     ...(reasoning === "" ? {} : { reasoning }),
     ...(thoughts.length === 0 || isPlain ? {} : { reasoning_details: thoughts.map(wholeThought) }),
     ...(calls.size === 0 ? {} : { tool_calls: tools.map(([number, call]) => wholeCall(number, call)) }),
-    ...others,
+    ...Object.fromEntries(others),
   };
   return { index, message, logprobs: logprobs.length === 0 ? null : { content: logprobs, refusal: null }, ...finish };
 }
