@@ -174,11 +174,11 @@ describe("ConfiguredProviders", () => {
     }
     const last = await providers.prepare(await wanted(""), new Map([[source, "2"]]), false);
     const before = loaded(first) as { chat(request: unknown): Promise<unknown> };
-    const ask = (): Promise<unknown> => before.chat({ messages: [{ role: "User", content: [{ type: "text", text: "x" }] }] });
+    const askBefore = (): Promise<unknown> => before.chat({ messages: [{ role: "User", content: [{ type: "text", text: "x" }] }] });
     const closeOld = last.commit();
-    assert.ok(await ask(), "requests under way still have it");
+    assert.ok(await askBefore(), "requests under way still have it");
     await closeOld();
-    await assert.rejects(ask());
+    await assert.rejects(askBefore());
   });
 });
 

@@ -73,6 +73,8 @@ export class Talk {
       this.#note(`${this.#model} at ${server.name}; /help says what there is`);
       await this.#listen();
     } finally {
+      // At a terminal, the shell goes on in a line of its own.
+      if (this.#hasEnded && this.#lines.terminal) this.#write("\n");
       this.#lines.close();
     }
     return this.#exitCode;

@@ -88,7 +88,7 @@ export class Workers {
       { worker: slot.number, ...(signal === null ? { code } : { signal }), wait_ms: waitMs },
       "a worker has died, and is replaced",
     );
-    
+    slot.timer = setTimeout(() => this.#fork(slot), waitMs);
   }
 
   /** Has all workers read everything anew. */
