@@ -211,6 +211,8 @@ describe("inspect", () => {
     gateway: "bifrost",
     helios: "helios",
     querymt: "querymt",
+    provider: "querymt",
+    code_names: "bifrost",
   };
 
   it("reads every prebuilt guest", () => {

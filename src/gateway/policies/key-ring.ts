@@ -145,11 +145,9 @@ export class KeyRing {
   #allRest(fitting: readonly Key[], model: string, now: number): MortiseError {
     const rests = fitting.map((key) => restOf(key, model, now)).filter((rest) => rest !== undefined);
     const [first] = rests.toSorted((a, b) => a.until - b.until);
-    const details =
-      first === undefined
-        ? { reason: "none is for this model" }
-        : { reason: first.reason, kind: first.kind, retryAfterMs: Math.ceil(first.until - now) };
-    return new MortiseError("MORTISE_GATEWAY_NO_KEY", { provider: this.#provider, model, keys: fitting.length, ...details });
+    const reason = first?.reason ?? "none is for this model";
+    const rest = first && { kind: first.kind, retryAfterMs: Math.ceil(first.until - now) };
+    return new MortiseError("MORTISE_GATEWAY_NO_KEY", { provider: this.#provider, model, keys: fitting.length, reason, ...rest });
   }
 
   describe(): readonly KeyDescription[] {
