@@ -2,23 +2,10 @@
 
 import { type JsonObject, type LlmError, type LlmRequest, MortiseError } from "mortise";
 
+import { MAX_MESSAGE_CHARS, STATUS_KINDS } from "./provider-failure.ts";
 import type { Failure, FailureKind } from "./types.ts";
 
-/** Kinds by the status that a plugin gives. */
-const KINDS: Readonly<Record<number, FailureKind>> = {
-  401: "authentication",
-  402: "quota",
-  403: "permission",
-  404: "not_found",
-  408: "timeout",
-  413: "too_large",
-  429: "rate_limited",
-  503: "overloaded",
-  504: "timeout",
-  529: "overloaded",
-};
 const BLOCKED = /block|denied|policy|guard|filter|unsafe/i;
-const MAX_MESSAGE_CHARS = 2000;
 const MAX_RETRY_AFTER_MS = 86_400_000;
 
 /** A failure in the form that `post_hook` gets. */
@@ -55,7 +42,7 @@ export function answered(error: LlmError & JsonObject, provider: string): Mortis
 
 function kindOf(status: number, words: string): FailureKind {
   if (status === 403 && BLOCKED.test(words)) return "blocked";
-  return KINDS[status] ?? (status >= 500 ? "upstream" : BLOCKED.test(words) ? "blocked" : "invalid_request");
+  return STATUS_KINDS[status] ?? (status >= 500 ? "upstream" : BLOCKED.test(words) ? "blocked" : "invalid_request");
 }
 
 /** When a client may come again, as a plugin says; a day at most. */

@@ -1,21 +1,13 @@
 // Options of a gateway, checked and completed.
 
-import {
-  type BreakerOptions,
-  type HostOptions,
-  MortiseError,
-  type PluginSource,
-  type Provider,
-  type ProviderOptions,
-  type Services,
-  printable,
-} from "mortise";
+import { type BreakerOptions, type HostOptions, type PluginSource, type Provider, type ProviderOptions, type Services } from "mortise";
 
 import type { ClientKey } from "./client-keys.ts";
 import type { GatewayLogger } from "./core.ts";
 import type { GatewayHookOptions, GatewayHooks } from "./hooks.ts";
 import type { AliasOptions } from "./policies/aliases.ts";
 import type { AttemptOptions } from "./policies/attempt-policy.ts";
+import { invalidOption } from "./policies/check-options.ts";
 import type { GateOptions } from "./policies/gate.ts";
 import type { KeyOptions, KeyRingOptions } from "./policies/key-ring.ts";
 import type { RateLimiterOptions } from "./policies/rate-limiter.ts";
@@ -166,10 +158,10 @@ export function checkClients({ clients = [] }: GatewayAccess): void {
   for (const [index, client] of clients.entries()) {
     const option = `clients[${index}]`;
     if (!/^[\w.@-]{1,64}$/.test(client.name))
-      throw invalid(`${option}.name`, client.name, "1 to 64 letters, digits, dots, dashes, underscores and @");
-    if (names.has(client.name)) throw invalid(`${option}.name`, client.name, "another name than those before");
+      throw invalidOption(`${option}.name`, client.name, "1 to 64 letters, digits, dots, dashes, underscores and @");
+    if (names.has(client.name)) throw invalidOption(`${option}.name`, client.name, "another name than those before");
     names.add(client.name);
-    if (!/^[0-9a-f]{64}$/i.test(client.sha256)) throw invalid(`${option}.sha256`, "something else", "64 hexadecimal digits");
+    if (!/^[0-9a-f]{64}$/i.test(client.sha256)) throw invalidOption(`${option}.sha256`, "something else", "64 hexadecimal digits");
   }
 }
 
@@ -179,17 +171,12 @@ export function resolveLimits(limits: GatewayLimits = {}): ResolvedLimits {
   const resolved = { ...LIMITS, ...limits };
   for (const [name, value] of Object.entries(resolved)) {
     const isWhole = Number.isSafeInteger(value) || (name === "timeoutMs" && value === Number.POSITIVE_INFINITY);
-    if (!isWhole || value < 1) throw invalid(`limits.${name}`, value, "a whole number, 1 or more");
+    if (!isWhole || value < 1) throw invalidOption(`limits.${name}`, value, "a whole number, 1 or more");
   }
   return resolved;
 }
 
 function checkKeys(prefix: string, given: object, known: object): void {
   for (const key of Object.keys(given))
-    if (!Object.hasOwn(known, key)) throw invalid(`${prefix}${key}`, "unknown", `one of ${Object.keys(known).join(", ")}`);
-}
-
-/** The error for an option. */
-export function invalid(option: string, found: unknown, wanted: string): MortiseError {
-  return new MortiseError("MORTISE_INVALID_OPTION", { option, found: printable(found), wanted });
+    if (!Object.hasOwn(known, key)) throw invalidOption(`${prefix}${key}`, "unknown", `one of ${Object.keys(known).join(", ")}`);
 }

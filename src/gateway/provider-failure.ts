@@ -9,10 +9,12 @@ export const MAX_MESSAGE_CHARS = 2000;
 
 /** What a status of a model's server means. */
 function kindOfStatus(status: number): FailureKind {
+  if (status === 499) return "cancelled";
   return STATUS_KINDS[status] ?? (status >= 500 || status < 400 ? "upstream" : "invalid_request");
 }
 
-const STATUS_KINDS: Readonly<Record<number, FailureKind>> = {
+/** What statuses say, whoever gives them. */
+export const STATUS_KINDS: Readonly<Record<number, FailureKind>> = {
   401: "authentication",
   402: "quota",
   403: "permission",
@@ -20,7 +22,6 @@ const STATUS_KINDS: Readonly<Record<number, FailureKind>> = {
   408: "timeout",
   413: "too_large",
   429: "rate_limited",
-  499: "cancelled",
   503: "overloaded",
   504: "timeout",
   529: "overloaded",

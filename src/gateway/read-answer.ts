@@ -4,16 +4,17 @@ import { type JsonObject, MortiseError } from "mortise";
 
 import type { Turn } from "./turn.ts";
 import type { Completion, CompletionChunk } from "./types.ts";
+import { isObject } from "./wires/common/fields.ts";
 
 /** The body of a server's answer. @throws MortiseError MORTISE_GATEWAY_UPSTREAM */
-export function parseAnswer(bytes: Uint8Array | undefined): JsonObject {
+export function parseAnswer(bytes: Uint8Array = new Uint8Array()): JsonObject {
   let value: unknown;
   try {
-    value = JSON.parse(Buffer.from(bytes ?? []).toString());
+    value = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
   } catch {
     // What the parser says would quote the server.
   }
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonObject;
+  if (isObject(value)) return value;
   throw new MortiseError("MORTISE_GATEWAY_UPSTREAM", { what: "the body", reason: "is not a JSON object" });
 }
 

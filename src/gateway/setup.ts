@@ -11,8 +11,8 @@ import {
   type ModelProvider,
   type ProviderPolicy,
   type ProviderSource,
-  invalid,
 } from "./options.ts";
+import { invalidOption } from "./policies/check-options.ts";
 import { type AttemptPolicy, resolveAttemptPolicy } from "./policies/attempt-policy.ts";
 import { Gate, resolveGate } from "./policies/gate.ts";
 import { KeyRing } from "./policies/key-ring.ts";
@@ -29,7 +29,7 @@ export async function loadSetup(
 ): Promise<Setup> {
   const names = Object.keys(providers ?? {});
   const [only] = names;
-  if (only === undefined) throw invalid("providers", "empty", "at least one provider by name");
+  if (only === undefined) throw invalidOption("providers", "empty", "at least one provider by name");
   // What is wrong with names and policies is known before anything is loaded.
   const router = new Router({ providers: routed(providers), aliases, defaultProvider: defaultProvider ?? (names.length === 1 ? only : undefined) });
   const policy = resolveAttemptPolicy(attempts);

@@ -2,6 +2,8 @@
 
 import { type JsonObject, MortiseError, printable } from "mortise";
 
+import { isObject } from "./wires/common/fields.ts";
+
 /** What a name of the interfaces is made of. */
 const PLAIN = /^[\da-z_]*$/;
 /** Names that say what a model is told, who is asked, and what comes of it. */
@@ -29,10 +31,6 @@ export function checkSpelling(object: JsonObject): void {
   }
   const { function: called } = object;
   if (isObject(called)) for (const name in called) if (!PLAIN.test(name)) checkName(name);
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Upper case first, since it has letters in common that lower case tells apart, such as the long s. */

@@ -3,7 +3,7 @@
 import { MortiseError, didYouMean, printable } from "mortise";
 
 /** The error for a bad option. */
-export function invalidOption(option: string, found: string, wanted: string): MortiseError {
+export function invalidOption(option: string, found: unknown, wanted: string): MortiseError {
   return new MortiseError("MORTISE_INVALID_OPTION", { option, found: printable(found), wanted });
 }
 
