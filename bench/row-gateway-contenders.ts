@@ -27,17 +27,17 @@ export interface Absent {
 export const DIRECT = "direct";
 export const PLAIN = "Mortise, no plugins";
 export const HOOKED = "Mortise, three Wasm hooks";
-/** The same plugins, sent one of the three spellings of Bifrost's messages. */
-export const ONE_SPELLING = "Mortise, three Wasm hooks, one spelling";
+/** Three plugins that read each request and let it pass: what hooks cost that do little. */
+export const GUARDED = "Mortise, three prompt guards";
 export const PORTKEY = "Portkey";
 export const LITELLM = "LiteLLM";
 export const BIFROST = "Bifrost";
 
 const HOOKS: ServeOptions["plugins"] = ["gateway_pii.rs", "gateway_guard.c", "gateway_budget.ts"];
-const OURS: readonly (readonly [name: string, options: Pick<ServeOptions, "plugins" | "spelling">])[] = [
+const OURS: readonly (readonly [name: string, options: Pick<ServeOptions, "plugins">])[] = [
   [PLAIN, { plugins: [] }],
   [HOOKED, { plugins: HOOKS }],
-  [ONE_SPELLING, { plugins: HOOKS, spelling: "flat" }],
+  [GUARDED, { plugins: ["gateway_guard.c", "gateway_guard.c", "gateway_guard.c"] }],
 ];
 
 /** The model that all requests name. */

@@ -17,8 +17,6 @@ export interface ServeOptions {
   readonly upstreams: readonly string[];
   /** Plugins of `guests/prebuilt`, in order. */
   readonly plugins: readonly (keyof typeof PLUGINS)[];
-  /** Sends plugins requests and answers in one of Bifrost's spellings. @default all three, which is the gateway's default */
-  readonly spelling?: "flat";
   /** Times that one model server is asked again. */
   readonly retries: number;
 }
@@ -51,7 +49,7 @@ const PLUGINS = {
 /** More requests at a time than any part of the benchmark or the long test has. */
 const MOST_AT_A_TIME = 10_000;
 
-async function serve({ upstreams, plugins, spelling, retries }: ServeOptions): Promise<Gateway> {
+async function serve({ upstreams, plugins, retries }: ServeOptions): Promise<Gateway> {
   const source = readKitPrebuilt(kitNamed("provider-openai"));
   const names = upstreams.map((_url, index) => `upstream${index}`);
   const providers = upstreams.map((url, index) => {
@@ -64,12 +62,11 @@ async function serve({ upstreams, plugins, spelling, retries }: ServeOptions): P
     aliases: { any: names.map((name, index) => ({ to: `${name}/stand-in`, weight: index === 0 ? 1 : 0 })) },
     defaultProvider: "upstream0",
     attempts: { retries },
-    ...(spelling !== undefined && { hooks: { spelling } }),
     services: createServices(),
   });
-  for (const plugin of plugins)
+  for (const [index, plugin] of plugins.entries())
     await gateway.host.plugins.load(readFileSync(new URL(`../guests/prebuilt/${plugin}.wasm`, import.meta.url)), {
-      name: plugin,
+      name: `${plugin}-${index}`,
       config: PLUGINS[plugin],
       permissions: { kv: "read-write", clock: true, attributes: { read: ["*"], write: ["*"] } },
     });

@@ -17,7 +17,7 @@ export interface RequestOptions {
   /** W3C trace context that the request came with. @default none */
   readonly traceparent?: string;
   /** What is known of the request, by name; plugins read and write under permission. @default empty */
-  readonly attributes?: Readonly<Record<string, string>> | undefined;
+  readonly attributes?: Readonly<Record<string, string>> | ReadonlyMap<string, string> | undefined;
   /** Milliseconds for all hooks of the request together. @default unlimited */
   readonly timeoutMs?: number;
   /** Ends what is done for the request. */
@@ -43,8 +43,7 @@ export class RequestContext {
     if (typeof id !== "string") throw invalidOption("id", typeof id, "text");
     if (typeof (traceparent ?? "") !== "string") throw invalidOption("traceparent", typeof traceparent, "text");
     this.attributes = new Map();
-    for (const name of Object.keys(attributes)) {
-      const value = attributes[name];
+    for (const [name, value] of attributes instanceof Map ? attributes : Object.entries(attributes)) {
       if (typeof value !== "string") throw invalidOption(`attributes.${name}`, typeof value, "text");
       this.attributes.set(name, value);
     }

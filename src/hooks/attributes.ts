@@ -13,6 +13,8 @@ type NameTest = (name: string) => boolean;
 export interface AttributeAccess {
   /** The attributes of a request that the plugin sees. */
   shown(request: RequestContext): ReadonlyMap<string, string>;
+  /** True if these are still the attributes of a request that the plugin sees. */
+  sees(request: RequestContext, attributes: ReadonlyMap<string, string>): boolean;
   mayWrite(name: string): boolean;
 }
 
@@ -27,9 +29,19 @@ const never: NameTest = () => false;
 export function compileAccess({ read = [], write = [] }: NonNullable<Permissions["attributes"]> = {}): AttributeAccess {
   const mayRead = compileNames(read, "read");
   const mayWrite = compileNames(write, "write");
-  if (mayRead === never) return { shown: () => NONE, mayWrite };
+  if (mayRead === never) return { shown: () => NONE, sees: (_request, attributes) => attributes.size === 0, mayWrite };
   const all = read.includes("*");
   return {
+    sees({ attributes }, known) {
+      if (all && attributes.size !== known.size) return false;
+      let seen = 0;
+      for (const [name, value] of attributes) {
+        if (!all && !mayRead(name)) continue;
+        if (known.get(name) !== value) return false;
+        seen++;
+      }
+      return seen === known.size;
+    },
     shown({ attributes }) {
       if (attributes.size === 0) return NONE;
       if (all) return new Map(attributes);

@@ -45,7 +45,7 @@ export function openBracket(
   seats: readonly Seat[],
   input: unknown,
 ): OpenedBracket<unknown, unknown> | Promise<OpenedBracket<unknown, unknown>> {
-  const chain = new Chain(new Message(run.hook.definition.wire, input));
+  const chain = new Chain(new Message(input));
   const passed: Seat[] = [];
   const opened = (): OpenedBracket<unknown, unknown> => new Bracket(run, chain, passed, earlyEnding(run, chain));
   const failed = (error: unknown): OpenedBracket<unknown, unknown> => new Bracket(run, chain, passed, { ok: false, error, final: true });
@@ -106,19 +106,19 @@ class Bracket implements OpenedBracket<unknown, unknown> {
     return this.#endFrom(0, this.#messageOf(ending), ending);
   }
 
-  #messageOf(ending: Ending<unknown>): Message<unknown, unknown> {
-    return new Message(this.#run.hook.definition.postWire, { input: this.input, ending });
+  #messageOf(ending: Ending<unknown>): Message<unknown> {
+    return new Message({ input: this.input, ending });
   }
 
   /** A plugin sees what the one before made of the ending; the message is written anew only if that is another. */
-  #endFrom(from: number, message: Message<unknown, unknown>, ending: Ending<unknown>): Ending<unknown> | Promise<Ending<unknown>> {
+  #endFrom(from: number, message: Message<unknown>, ending: Ending<unknown>): Ending<unknown> | Promise<Ending<unknown>> {
     let now = ending;
     let shown = message;
     for (let at = from; at < this.#seats.length; at++) {
       const seat = this.#seats[at] as Seat;
       const before = now;
       try {
-        const decision = this.#run.call(seat, seat.postFn ?? "", shown);
+        const decision = this.#run.call(seat, seat.postFn ?? "", seat.postWire, shown);
         if (decision instanceof Promise) return this.#endLater(at, shown, now, decision);
         now = afterwards(this.#run, seat, now, decision);
       } catch (error) {
@@ -129,7 +129,7 @@ class Bracket implements OpenedBracket<unknown, unknown> {
     return now;
   }
 
-  async #endLater(at: number, message: Message<unknown, unknown>, ending: Ending<unknown>, pending: Promise<Decided>): Promise<Ending<unknown>> {
+  async #endLater(at: number, message: Message<unknown>, ending: Ending<unknown>, pending: Promise<Decided>): Promise<Ending<unknown>> {
     const seat = this.#seats[at] as Seat;
     let now: Ending<unknown>;
     try {

@@ -15,7 +15,7 @@ type Take = (seat: Seat, decision: Decided) => boolean;
 
 /** Asks plugins in order until one answers, with a value of its own or in the place of the input. */
 export function runFirst(run: HookRun, seats: readonly Seat[], input: unknown): FirstDecision<unknown> | Promise<FirstDecision<unknown>> {
-  const message = new Message(run.hook.definition.wire, input);
+  const message = new Message(input);
   let result: FirstDecision<unknown> = { action: "continue" };
   const ended = inTurn(
     run,
@@ -39,7 +39,7 @@ export function runChain(
   seats: readonly Seat[],
   input: unknown,
 ): ChainDecision<unknown, unknown> | Promise<ChainDecision<unknown, unknown>> {
-  const chain = new Chain(new Message(run.hook.definition.wire, input));
+  const chain = new Chain(new Message(input));
   const ended = inTurn(
     run,
     seats,
@@ -54,7 +54,7 @@ export function runChain(
 
 /** Tells all plugins, those that wait at the same time. */
 export function runAll(run: HookRun, seats: readonly Seat[], input: unknown): undefined | Promise<undefined> {
-  const message = new Message(run.hook.definition.wire, input);
+  const message = new Message(input);
   const pending: Promise<unknown>[] = [];
   const failures: unknown[] = [];
   const taken = (seat: Seat, decision: Decided): void => run.taken(seat, seat.fn, input, decision);
@@ -82,11 +82,11 @@ export function runAll(run: HookRun, seats: readonly Seat[], input: unknown): un
 
 /** What becomes of a value in a chain. */
 export class Chain {
-  readonly message: Message<unknown, unknown>;
+  readonly message: Message<unknown>;
   readonly #plugins: string[] = [];
   #end: ChainDecision<unknown, unknown> | undefined;
 
-  constructor(message: Message<unknown, unknown>) {
+  constructor(message: Message<unknown>) {
     this.message = message;
   }
 
@@ -110,12 +110,12 @@ export class Chain {
 }
 
 /** Calls a plugin, unless a filter keeps it out or it has no such function. */
-export function ask(run: HookRun, seat: Seat, fn: string | undefined, message: Message<unknown, unknown>): ReturnType<Ask> {
+export function ask(run: HookRun, seat: Seat, fn: string | undefined, message: Message<unknown>): ReturnType<Ask> {
   if (seat.accepts?.(message.value) === false) {
     seat.counts.filtered++;
     return undefined;
   }
-  return fn === undefined ? undefined : run.call(seat, fn, message);
+  return fn === undefined ? undefined : run.call(seat, fn, seat.wire, message);
 }
 
 /** Asks one plugin after the other until one ends the hook. A promise only if one of them has to be waited for. */

@@ -2,7 +2,7 @@
 
 import { MortiseError, printable } from "../api/errors.ts";
 import type { RequestContext } from "../api/request.ts";
-import type { ShownContext, Wire } from "./wire.ts";
+import type { AnyWire, ShownContext } from "./wire.ts";
 
 const encoder = new TextEncoder();
 /** Longest message that is handed on as text, in UTF-16 units: a longer one is made bytes once, for all plugins. */
@@ -15,7 +15,7 @@ export class Shown implements ShownContext {
   readonly request: RequestContext;
   readonly attributes: ReadonlyMap<string, string>;
   #json = "";
-  #by: Wire<never, unknown>["context"] | undefined;
+  #by: AnyWire["context"] | undefined;
 
   constructor(request: RequestContext, attributes: ReadonlyMap<string, string>) {
     this.request = request;
@@ -23,37 +23,33 @@ export class Shown implements ShownContext {
   }
 
   /** The part of a message that depends on the plugin. */
-  json({ context }: Pick<Wire<never, unknown>, "context">): string {
+  json({ context }: Pick<AnyWire, "context">): string {
     if (this.#by !== context) {
       this.#json = context(this);
       this.#by = context;
     }
     return this.#json;
   }
+}
 
-  /** True if these are the same attributes. */
-  shows(attributes: ReadonlyMap<string, string>): boolean {
-    if (attributes.size !== this.attributes.size) return false;
-    for (const [name, value] of attributes) if (this.attributes.get(name) !== value) return false;
-    return true;
-  }
+/** A value as one wire writes it. */
+interface Written {
+  readonly wire: AnyWire;
+  readonly parts: readonly [before: string, after: string];
+  /** What was written last, and for which context: most plugins of a hook see the same. */
+  context: ShownContext | undefined;
+  message: string | Uint8Array;
 }
 
 /** A value on its way through the plugins of a hook. */
-export class Message<T, A> {
-  readonly wire: Wire<T, A>;
-  readonly #unchanged: readonly Uint8Array[];
+export class Message<T> {
   #value: T;
   #json: string | undefined;
-  #parts: readonly [before: string, after: string] | undefined;
-  /** What was written last, and for which context: most plugins of a hook see the same. */
-  #context: ShownContext | undefined;
-  #written: string | Uint8Array = "";
+  /** By wire: usually there is one. */
+  #written: Written[] = [];
 
-  constructor(wire: Wire<T, A>, value: T) {
-    this.wire = wire;
+  constructor(value: T) {
     this.#value = value;
-    this.#unchanged = unchangedBytes(wire);
   }
 
   get value(): T {
@@ -64,8 +60,7 @@ export class Message<T, A> {
   replace(value: T, json?: string): void {
     this.#value = value;
     this.#json = json;
-    this.#parts = undefined;
-    this.#context = undefined;
+    this.#written = [];
   }
 
   /**
@@ -73,39 +68,50 @@ export class Message<T, A> {
    *
    * @throws MortiseError MORTISE_HOOK_INPUT if the value cannot be written
    */
-  input(shown: ShownContext, hook: string): string | Uint8Array {
-    if (this.#context === shown) return this.#written;
-    const text = this.text(shown, hook);
-    this.#written = text.length <= SHORT_TEXT ? text : Buffer.from(text);
-    this.#context = shown;
-    return this.#written;
+  input(wire: AnyWire, shown: ShownContext, hook: string): string | Uint8Array {
+    const written = this.#writtenBy(wire, hook);
+    if (written.context === shown) return written.message;
+    const text = textOf(written, shown);
+    written.message = text.length <= SHORT_TEXT ? text : Buffer.from(text);
+    written.context = shown;
+    return written.message;
   }
 
   /** The message to one plugin as text. @throws MortiseError MORTISE_HOOK_INPUT if the value cannot be written */
-  text(shown: ShownContext, hook: string): string {
-    const [before, after] = (this.#parts ??= this.#encode(hook));
-    const context = shown instanceof Shown ? shown.json(this.wire) : this.wire.context(shown);
-    // Unlike a sum, this is one text without parts, which is encoded in half of the time.
-    return [before, context, after].join("");
+  text(wire: AnyWire, shown: ShownContext, hook: string): string {
+    return textOf(this.#writtenBy(wire, hook), shown);
   }
 
-  #encode(hook: string): readonly [string, string] {
+  #writtenBy(wire: AnyWire, hook: string): Written {
+    for (const known of this.#written) if (known.wire === wire) return known;
+    const written = { wire, parts: this.#encode(wire, hook), context: undefined, message: "" };
+    this.#written.push(written);
+    return written;
+  }
+
+  #encode(wire: AnyWire, hook: string): readonly [string, string] {
     try {
-      return this.wire.encode(this.#value, this.#json);
+      return wire.encode(this.#value, this.#json);
     } catch (error) {
       throw new MortiseError("MORTISE_HOOK_INPUT", { hook, reason: printable(error instanceof Error ? error.message : error) }, error);
     }
   }
-
-  /** True for an output that is empty, or one of those of which the wire says that they change nothing. */
-  changesNothing(output: Uint8Array): boolean {
-    if (output.length === 0) return true;
-    for (const known of this.#unchanged) if (sameBytes(known, output)) return true;
-    return false;
-  }
 }
 
-function unchangedBytes({ unchanged }: Pick<Wire<never, unknown>, "unchanged">): readonly Uint8Array[] {
+function textOf({ wire, parts: [before, after] }: Written, shown: ShownContext): string {
+  const context = shown instanceof Shown ? shown.json(wire) : wire.context(shown);
+  // Unlike a sum, this is one text without parts, which is encoded in half of the time.
+  return [before, context, after].join("");
+}
+
+/** True for an output that is empty, or one of those of which the wire says that they change nothing. */
+export function changesNothing(wire: Pick<AnyWire, "unchanged">, output: Uint8Array): boolean {
+  if (output.length === 0) return true;
+  for (const known of unchangedBytes(wire)) if (sameBytes(known, output)) return true;
+  return false;
+}
+
+function unchangedBytes({ unchanged }: Pick<AnyWire, "unchanged">): readonly Uint8Array[] {
   let bytes = unchangedOf.get(unchanged);
   if (bytes === undefined) {
     bytes = unchanged.map((text) => encoder.encode(text));

@@ -8,6 +8,7 @@ import { type AnyHook, type FailurePolicy, type HookDefinitions, checkPolicy } f
 import { type CompiledFilter, compileFilters } from "./filters.ts";
 import { functionNames } from "./function-names.ts";
 import type { HookPlugin, PluginEntry } from "./plugin-entry.ts";
+import type { AnyWire } from "./wire.ts";
 
 /** What happened to a plugin in one hook. */
 export interface SeatCounts {
@@ -27,6 +28,9 @@ export interface Seat {
   /** The function that is called; undefined if a bracket's plugin has only one of the two. */
   readonly fn: string | undefined;
   readonly postFn: string | undefined;
+  /** How it is spoken with, by the one function and by the other. */
+  readonly wire: AnyWire;
+  readonly postWire: AnyWire;
   readonly policy: FailurePolicy;
   readonly accepts: CompiledFilter | undefined;
   readonly access: AttributeAccess;
@@ -133,7 +137,9 @@ export class Roster {
       );
       const timeoutMs = plugin.timeoutMs ?? entry.timeoutMs ?? Number.POSITIVE_INFINITY;
       const counts = { calls: 0, failures: 0, rejections: 0, filtered: 0 };
-      seats.set(name, { plugin, fn, postFn, policy, accepts, access, timeoutMs, counts });
+      const wire = definition.wire.forPlugin?.(plugin) ?? definition.wire;
+      const postWire = (definition.postWire.forPlugin?.(plugin) ?? definition.postWire) as AnyWire;
+      seats.set(name, { plugin, fn, postFn, wire, postWire, policy, accepts, access, timeoutMs, counts });
     }
     return seats;
   }

@@ -8,11 +8,11 @@ import { type Check, checked } from "./check.ts";
 import { CONTINUE, type Decision } from "./decision.ts";
 import { type HookFailure, coded, hookFailed, publish } from "./failure.ts";
 import { type GuestJson, readGuestJson } from "./guest-json.ts";
-import { type Message, Shown } from "./message.ts";
+import { type Message, Shown, changesNothing } from "./message.ts";
 import { type HookCallOptions, type HookOutput, isShort } from "./plugin-entry.ts";
 import { publishDecision } from "./published.ts";
 import type { HookState, Seat } from "./roster.ts";
-import type { GuestAnswer, ShownContext } from "./wire.ts";
+import type { AnyWire, GuestAnswer, ShownContext, Wire } from "./wire.ts";
 
 /** What all runs of a host share. */
 export interface RunEnvironment {
@@ -64,23 +64,22 @@ export class HookRun {
    *
    * @throws MortiseError why the plugin failed, or MORTISE_HOOK_INPUT if there is nothing that it could be sent
    */
-  call<T, A>(seat: Seat, fn: string, message: Message<T, A>): Decision<T, A> | Promise<Decision<T, A>> {
+  call<T>(seat: Seat, fn: string, wire: AnyWire, message: Message<T>): Decision<T, unknown> | Promise<Decision<T, unknown>> {
     const shown = this.#shownTo(seat);
-    const input = message.input(shown, this.hook.name);
+    const input = message.input(wire, shown, this.hook.name);
     seat.counts.calls++;
     const options = this.#callOptions(seat, fn);
     const { timeoutMs = Number.POSITIVE_INFINITY } = options;
     const short = isShort(timeoutMs, Math.min(seat.timeoutMs, this.hook.definition.timeoutMs));
     const output = seat.plugin.start(fn, input, areCallsWatched() ? { ...options, hook: this.hook.name } : options, short);
     const given = message.value;
-    if (output instanceof Promise) return output.then((settled) => this.#read(seat, fn, message, given, shown, settled));
-    return this.#read(seat, fn, message, given, shown, output);
+    if (output instanceof Promise) return output.then((settled) => this.#read(seat, fn, wire, given, shown, settled));
+    return this.#read(seat, fn, wire, given, shown, output);
   }
 
   /** What a plugin may know of the request now; the same object for all to whom it is the same, so that it is written once. */
   #shownTo({ access }: Seat): Shown {
-    const attributes = access.shown(this.request);
-    if (this.#shown?.shows(attributes) !== true) this.#shown = new Shown(this.request, attributes);
+    if (this.#shown === undefined || !access.sees(this.request, this.#shown.attributes)) this.#shown = new Shown(this.request, access.shown(this.request));
     return this.#shown;
   }
 
@@ -101,9 +100,9 @@ export class HookRun {
     return signal === undefined ? { context, timeoutMs } : { context, timeoutMs, signal };
   }
 
-  #read<T, A>(seat: Seat, fn: string, message: Message<T, A>, given: T, shown: ShownContext, output: HookOutput): Decision<T, A> {
+  #read<T>(seat: Seat, fn: string, wire: AnyWire, given: T, shown: ShownContext, output: HookOutput): Decision<T, unknown> {
     const bytes = output.bytes();
-    if (message.changesNothing(bytes)) return CONTINUE;
+    if (changesNothing(wire, bytes)) return CONTINUE;
     const { name, definition } = this.hook;
     const who = { plugin: seat.plugin.name, function: fn };
     const fault = (reason: string): MortiseError => new MortiseError("MORTISE_HOOK_OUTPUT", { hook: name, plugin: who.plugin, function: fn, reason });
@@ -116,7 +115,7 @@ export class HookRun {
       fault,
       failure: (reason) => new MortiseError("MORTISE_GUEST_ERROR", { plugin: who.plugin, function: fn, reason }),
     };
-    const decision = this.#checked(message.wire.decode(answer), fault);
+    const decision = this.#checked((wire as Wire<T, unknown>).decode(answer), fault);
     if (definition.kind === "all" && decision.action !== "continue") throw fault(`decides with "${decision.action}", which observers cannot`);
     if (decision.attributes !== undefined) writeAttributes(this.request, seat.access, decision.attributes, who, fault);
     return decision;

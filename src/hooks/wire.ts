@@ -35,9 +35,14 @@ export interface Wire<T, A> {
   context(shown: ShownContext): string;
   /** Outputs besides the empty one that change nothing, so that they are not parsed. */
   readonly unchanged: readonly string[];
+  /** Another wire for one plugin, by what that exports. @default this one for all */
+  readonly forPlugin?: (plugin: { has(fn: string): boolean }) => Wire<T, A> | undefined;
   /** Reads an output that is not among {@link unchanged}. @throws what the answer offers for faults */
   decode(answer: GuestAnswer<T>): Decision<T, A>;
 }
+
+/** A wire without its types. */
+export type AnyWire = Wire<unknown, unknown>;
 
 /** Attributes as a JSON object. */
 export function attributesJson(attributes: ReadonlyMap<string, string>): string {

@@ -7,87 +7,13 @@ import { type ErrorCode, MortiseError, isMortiseError, printable } from "../api/
 import { invalidOption } from "../api/limits.ts";
 import { didYouMean } from "../api/near-names.ts";
 import type { PluginOutput } from "../api/output.ts";
-import { type InstanceGovernor, type PoolHoldings, type PoolStats, type ResolvedPool, RunnerPool, type Slot } from "./pool.ts";
-import type { Runner, RunnerCall, RunnerFactory } from "./runner.ts";
+import { type MayBegin, NO_OPTIONS, type StartOptions, callOf, checkCallOptions } from "./call-options.ts";
+import type { CallOptions, CloseOptions, Declared, Isolation, PluginInput, PluginParts, PluginStats } from "./plugin-types.ts";
+import { type InstanceGovernor, type PoolHoldings, RunnerPool, type Slot } from "./pool.ts";
+import type { Runner, RunnerCall } from "./runner.ts";
 import { type CallNotes, type CallSubject, areCallsWatched, noteEnd, watchCall } from "./watched-call.ts";
 
-/** What a call takes: text as UTF-8, bytes, or nothing. */
-export type PluginInput = string | Uint8Array | undefined;
-
-/** Where a plugin runs. */
-export type Isolation = "inline" | "thread" | "process";
-
-/** Options of one call. */
-export interface CallOptions {
-  /**
-   * Ends the call: while it waits for its turn, while it is suspended for a promise, or at the end of its slice of time.
-   * A first call that holds the thread sees it only before it begins.
-   */
-  readonly signal?: AbortSignal;
-  /** Handed to host functions as `context.context`. */
-  readonly context?: unknown;
-  /** Milliseconds for this call, waiting included. @default limits.timeoutMs */
-  readonly timeoutMs?: number;
-  /** Hook that the call is made for, as it is published. @default none */
-  readonly hook?: string;
-}
-
-/** Options of {@link Plugin.close}. */
-export interface CloseOptions {
-  /** Ends what runs and what waits with MORTISE_CLOSED, instead of letting it come to an end. @default false */
-  readonly abort?: boolean;
-}
-
-/** Counters of a plugin since it was loaded. */
-export interface PluginStats {
-  /** Calls that were made, and those of them that failed or were refused. */
-  readonly calls: number;
-  readonly failures: number;
-  /** Failures by error code. */
-  readonly errors: Readonly<Partial<Record<ErrorCode, number>>>;
-  /** Cost units of the last call and of all calls. */
-  readonly fuel: { readonly last: number; readonly total: number };
-  /** Bytes of all memories of the present instances, and the most that one instance ever had. */
-  readonly memory: { readonly bytes: number; readonly peak: number };
-  /** Instances and the calls that wait for them. */
-  readonly instances: PoolStats;
-  /** Bytes passed in and out by calls that succeeded. */
-  readonly bytes: { readonly input: number; readonly output: number };
-  /** Variables kept between calls, and the bytes they count. */
-  readonly variables: { readonly count: number; readonly bytes: number };
-  /** Log lines dropped because of limits.logBytes. */
-  readonly droppedLogs: number;
-}
-
-/** What a plugin says of itself: in its custom section `mortise`, or in a manifest of HeliosProxy's. Nothing of it grants anything. */
-export interface Declared {
-  /** Filters by the name of the hook or function: inputs that do not fit are not for the plugin. */
-  readonly filters: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-  /** Functions that its manifest names as hooks; undefined if it names none. */
-  readonly hooks?: readonly string[];
-  /** Permissions that its manifest asks for, as they would be granted in mortise.toml. */
-  readonly requests?: readonly string[];
-  readonly version?: string;
-  readonly description?: string;
-}
-
-/** What a plugin is made of. */
-export interface PluginParts {
-  readonly abi: AbiName;
-  /** Name of this version. @default what the plugin declares, else "1" */
-  readonly version?: string | undefined;
-  /** SHA-256 of the module in hexadecimal. @default "" */
-  readonly digest?: string;
-  /** What the plugin says of itself. @default nothing */
-  readonly declared?: Declared;
-  readonly state: PluginState;
-  readonly exports: ExportTable;
-  readonly runners: RunnerFactory;
-  readonly pool: ResolvedPool;
-  readonly isolation: Isolation;
-  /** Frees what the plugin's instances share. */
-  readonly release: () => void;
-}
+export type { CallOptions, CloseOptions, Declared, Isolation, PluginInput, PluginParts, PluginStats } from "./plugin-types.ts";
 
 /** A loaded plugin; `loadPlugin` makes them. */
 export class Plugin {
@@ -586,30 +512,4 @@ export class Plugin {
     this.#errors[error.code] = (this.#errors[error.code] ?? 0) + 1;
     return error;
   }
-}
-
-/** Throws if a call that has waited must not begin any more. */
-type MayBegin = (() => void) | undefined;
-
-/** Options of a call that may be made for another plugin. */
-interface StartOptions extends CallOptions {
-  readonly caller?: Caller;
-}
-
-/** A call as runners take it; all are made alike. */
-function callOf(entry: string, input: PluginInput, context: unknown, timeoutMs: number, statedMs: number, caller: Caller | undefined): RunnerCall {
-  return { entry, input, context, timeoutMs, statedMs, fuel: caller === undefined ? Number.POSITIVE_INFINITY : caller.fuelLeft, caller };
-}
-
-const NO_OPTIONS: CallOptions = Object.freeze({});
-const CALL_OPTIONS: Record<keyof CallOptions, true> = { signal: true, context: true, timeoutMs: true, hook: true };
-
-function checkCallOptions(options: CallOptions): void {
-  if (typeof options !== "object" || options === null) throw invalidOption("options", options === null ? "null" : typeof options, "an object");
-  for (const key of Object.keys(options))
-    if (!Object.hasOwn(CALL_OPTIONS, key)) throw invalidOption(key, "unknown", `one of ${Object.keys(CALL_OPTIONS).join(", ")}`);
-  const { signal, timeoutMs } = options;
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidOption("signal", typeof signal, "an AbortSignal");
-  if (timeoutMs !== undefined && !(typeof timeoutMs === "number" && timeoutMs > 0))
-    throw invalidOption("timeoutMs", printable(timeoutMs), "more than 0 milliseconds");
 }

@@ -51,12 +51,12 @@ describe("A process that has no room for more instances", () => {
     assert.ok(made > 5000, `${made} instances`);
   });
 
-  // A memory takes 10 GiB of addresses, and an instance of this guest has two.
+  // A memory takes 8 GiB of addresses and more, and an instance of this guest has two.
   for (const gibibytes of [80, 200]) {
     it(`since it may have ${gibibytes} GiB of addresses refuses calls with a code, serves the others, and recovers`, linux, async () => {
       const { made, ...rest } = (await tellCeiling("50000", `ulimit -v ${gibibytes << 20} && exec`)) as { made: number };
       assert.deepEqual(rest, refusing);
-      assert.ok(made <= gibibytes / 20, `${made} instances`);
+      assert.ok(made <= gibibytes / 16, `${made} instances`);
     });
   }
 
@@ -65,7 +65,8 @@ describe("A process that has no room for more instances", () => {
   });
 
   it("unless the engine does without guard regions, since it may have 8 GiB of addresses", linux, async () => {
-    const { made, codes } = (await tellCeiling("20", `ulimit -v ${8 << 20} && exec`)) as { made: number; codes: string[] };
-    assert.deepEqual([made, codes], [20, []]);
+    // With guard regions there would not be one; without, each takes a while of the engine's looking for addresses.
+    const { made, codes } = (await tellCeiling("4", `ulimit -v ${8 << 20} && exec`)) as { made: number; codes: string[] };
+    assert.deepEqual([made, codes], [4, []]);
   });
 });

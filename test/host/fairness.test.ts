@@ -160,6 +160,40 @@ describe("A long call", () => {
     assert.ok((await loopTurns(other.call("long", "", PATIENT))) > 3);
   });
 
+  it("that was little work and took long all the same makes the next 64 calls ones that give way, and no more", async () => {
+    const text = `(module (import "extism:host/env" "input_length" (func $length (result i64)))
+      (func (export "work") (local $i i64) (local $end i64)
+        (local.set $end (i64.mul (call $length) (i64.const 20000)))
+        (loop (local.set $i (i64.add (local.get $i) (i64.const 1))) (br_if 0 (i64.lt_u (local.get $i) (local.get $end))))))`;
+    const few = "x";
+    const much = "x".repeat(250);
+    let now = 0;
+    let step = 0;
+    const openWorker = (): Promise<Plugin> => open(text, {}, { clock: () => (now += step) });
+    const call = async (plugin: Plugin, input: string, stepMs: number): Promise<boolean> => {
+      step = stepMs;
+      return (await loopTurns(plugin.call("work", input, PATIENT))) > 3;
+    };
+    // Some other process had the thread, while it used few units.
+    const doubted = async (callsAfter: number): Promise<Plugin> => {
+      const plugin = await openWorker();
+      assert.equal(await call(plugin, few, 10), false);
+      assert.ok(plugin.stats().fuel.last <= 250_000, `${plugin.stats().fuel.last} units`);
+      for (let count = 0; count < callsAfter; count++) await call(plugin, few, 0);
+      return plugin;
+    };
+    assert.deepEqual([await call(await doubted(0), much, 1), await call(await doubted(63), much, 1)], [true, true]);
+    const plugin = await doubted(64);
+    assert.equal(await call(plugin, much, 1), false, "the doubt is over");
+    assert.ok(plugin.stats().fuel.last > 250_000);
+    for (let count = 0; count < 100; count++) await call(plugin, few, 0);
+    assert.equal(await call(plugin, much, 1), true, "what was much work gives way ever after");
+    // Without a slice of time that was over, nothing is learned.
+    const quick = await openWorker();
+    await call(quick, few, 0);
+    assert.equal(await call(quick, much, 1), false);
+  });
+
   it("is not cut up where limits.sliceMs is unlimited", async () => {
     const { plugin } = await openGuest({ limits: { sliceMs: Number.POSITIVE_INFINITY } });
     turns = 5_000_000;

@@ -13,9 +13,19 @@ import type { JsonObject, LlmError, LlmRequest, LlmResult } from "./bifrost-type
 const PRE_FIELDS: readonly string[] = ["context", "request", "short_circuit", "has_short_circuit", "error"];
 const POST_FIELDS: readonly string[] = ["context", "response", "error", "has_error", "hook_error", "bifrost_error"];
 
+/** The export of plugins that read the flat spelling: they are sent that alone, whatever others are sent. */
+const FLAT = "reads_flat";
+
+/** The wire for plugins that say which spelling they read; one for all of them. */
+function wireFor<W>(make: (spelling: Spelling) => W): (plugin: { has(fn: string): boolean }) => W | undefined {
+  let flat: W | undefined;
+  return (plugin) => (plugin.has(FLAT) ? (flat ??= make("flat")) : undefined);
+}
+
 /** `pre_hook`: the request as it is, another one, or a result in its place. */
 export function llmPreWire(spelling: Spelling): Wire<LlmRequest, LlmResult> {
   return {
+    forPlugin: wireFor(llmPreWire),
     encode: (request) => ['{"context":', `,"request":${llmRequestJson(request, spelling)}}`],
     context: contextJson,
     unchanged: ["null", "{}"],
@@ -48,6 +58,7 @@ function readShortCircuit(circuit: JsonObject | undefined, answer: GuestAnswer<L
 /** `post_hook`: the result as it is, or another one. An error that is taken away for a response is recovered from. */
 export function llmPostWire(spelling: Spelling): Wire<BracketEnd<LlmRequest, LlmResult>, LlmResult> {
   return {
+    forPlugin: wireFor(llmPostWire),
     encode(end) {
       const { response, error } = resultOf(end);
       const shown = response === undefined ? "null" : llmResponseJson(response, end.input, spelling);

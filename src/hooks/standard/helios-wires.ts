@@ -36,9 +36,11 @@ export function preQueryWire(describe: DescribeQuery = undescribed): Wire<QueryC
 
 /** `rewrite`: continue, rewrite, block. */
 export function rewriteWire(describe?: DescribeQuery): Wire<QueryContext, QueryContext> {
-  const wire = preQueryWire(describe);
+  const { encode, context, unchanged, ...wire } = preQueryWire(describe);
   return {
-    ...wire,
+    encode,
+    context,
+    unchanged,
     decode(answer) {
       const decision = wire.decode(answer);
       if (decision.action === "answer") throw answer.fault('has the unknown action "cached"');
