@@ -30,6 +30,7 @@ interface Time {
 }
 
 const FULL: Time = { rounds: 5, seconds: 3, mostSeconds: 20 };
+const OTHER_ROUNDS = 3;
 const QUICK: Time = { rounds: 3, seconds: 2, mostSeconds: 5 };
 /** Answers that each connection should get in a round. */
 const ANSWERS_EACH = 8;
@@ -234,7 +235,7 @@ async function run({ quick }: RowOptions): Promise<Result[]> {
     const time = quick ? QUICK : FULL;
     const results: Result[] = [];
     for (const shape of [CHAT, STREAM, ...(quick ? [] : OTHERS)]) {
-      const table = await measure(wrk, contenders, shape, time);
+      const table = await measure(wrk, contenders, shape, OTHERS.includes(shape) ? { ...time, rounds: OTHER_ROUNDS } : time);
       results.push(...contenders.map(({ name }) => figures(table, name, shape)), ...ratios(table, shape));
       if (shape === CHAT || shape === STREAM) results.push(...(await profiles(wrk, contenders, table, shape, time.seconds)));
     }
