@@ -4,6 +4,7 @@ import { MortiseError } from "mortise";
 
 import { EventCutter } from "./event-cutter.ts";
 import type { Chunk, PieceStream } from "./given.ts";
+import { mergeChunks } from "./merge-chunks.ts";
 import type { CompletionChunk } from "./types.ts";
 import type { StreamReader } from "./wires/client-wire.ts";
 
@@ -76,7 +77,7 @@ export class EventReader {
   }
 }
 
-/** Reads a stream into chunks. One that ends before the model has stopped is broken. */
+/** Reads a stream into chunks: of what arrives together, the fewest that say it. One that ends before the model has stopped is broken. */
 export class EventStream implements PieceStream {
   readonly #source: ByteStream;
   readonly #iterator: AsyncIterator<Uint8Array>;
@@ -98,7 +99,7 @@ export class EventStream implements PieceStream {
         return undefined;
       }
       const chunks = this.#reader.read(value);
-      if (chunks.length > 0) return chunks;
+      if (chunks.length > 0) return mergeChunks(chunks);
     }
   }
 
