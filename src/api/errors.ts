@@ -154,6 +154,10 @@ export const ERRORS = {
   MORTISE_GATEWAY_DEADLINE: entry(504, "Gave up {what}: it took longer than the {limit} ms that {option} allows"),
   MORTISE_GATEWAY_FULL: entry(503, "Refused the request: {reason}"),
   MORTISE_GATEWAY_ANSWERED: entry(502, "{reason}"),
+  MORTISE_GATEWAY_UNTOLD: entry(
+    507,
+    `Dropped what plugins of hook "{hook}" were to be told of a request: it has {size} bytes, {waiting} bytes wait, and {limit} may`,
+  ),
   MORTISE_GATEWAY_UPSTREAM: entry(502, "Cannot use the answer of the model's server: {what} {reason}"),
   // services of the host
   MORTISE_SERVICE_ARGUMENT: entry(502, `Stopped ${WHO}: argument "{argument}" of {service} {reason}`),

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { threadMs } from "../../test/thread-time.ts";
 import { didYouMean, nearNames } from "./near-names.ts";
 
 describe("nearNames", () => {
@@ -27,9 +28,9 @@ describe("nearNames", () => {
 
   it("is quick for long words and many names", () => {
     const many = Array.from({ length: 2000 }, (_unused, index) => `name_${index}_${"y".repeat(40)}`);
-    const began = performance.now();
+    const began = threadMs();
     nearNames("n".repeat(1_000_000), many);
-    assert.ok(performance.now() - began < 2000);
+    assert.ok(threadMs() - began < 2000);
   });
 });
 

@@ -54,6 +54,15 @@ describe("hintOf", () => {
   }
 });
 
+describe("hintOf what a configuration names", () => {
+  for (const [code, hint] of [
+    ["MORTISE_FUEL", "fuel in its limits gives it more"],
+    ["MORTISE_GC_HEAP", 'isolation = "process" runs it where it can do no harm'],
+    ["MORTISE_PERMISSION", undefined],
+  ] as const)
+    it(`is no option of another command: ${code}`, () => assert.equal(hintOf(new MortiseError(code, { permission: "kv", grant: "kv" }), true), hint));
+});
+
 describe("toMortiseError", () => {
   it("keeps coded errors and calls all others defects", () => {
     const coded = new MortiseError("MORTISE_USAGE", { reason: "a" });

@@ -55,8 +55,10 @@ const UNLOADABLE_CODES: ReadonlySet<ErrorCode> = new Set([
   "MORTISE_AUDIT_UNREADABLE",
 ] satisfies ErrorCode[]);
 
+type Hints = Readonly<Partial<Record<ErrorCode, string | ((details: ErrorDetails) => string | undefined)>>>;
+
 /** What to do about a failure, where the command line has an answer; what a failure says of itself may decide. */
-const HINTS: Readonly<Partial<Record<ErrorCode, string | ((details: ErrorDetails) => string | undefined)>>> = {
+const HINTS: Hints = {
   MORTISE_TIMEOUT: "--timeout-ms gives it more time",
   MORTISE_FUEL: "--fuel gives it more",
   MORTISE_MEMORY_LIMIT: "--memory-mb gives it more",
@@ -68,6 +70,17 @@ const HINTS: Readonly<Partial<Record<ErrorCode, string | ((details: ErrorDetails
   MORTISE_HTTP_DENIED: ({ reason }) => hostHint(String(reason)),
   MORTISE_NO_SUSPENSION: "--isolation thread does without",
   MORTISE_GC_HEAP: "--isolation process runs it where it can do no harm",
+};
+
+/** The same for plugins and providers of a configuration, which has keys in place of options. Messages name what would grant something. */
+const CONFIGURED_HINTS: Hints = {
+  MORTISE_TIMEOUT: "timeout_ms in its limits gives it more time, and init_timeout_ms to start",
+  MORTISE_FUEL: "fuel in its limits gives it more",
+  MORTISE_MEMORY_LIMIT: "memory_mb in its limits gives it more",
+  MORTISE_INITIAL_MEMORY: "memory_mb in its limits gives it more",
+  MORTISE_MISSING_IMPORT: "only a program of yours can give it functions; see docs/embedding.md",
+  MORTISE_NO_SUSPENSION: 'isolation = "thread" does without',
+  MORTISE_GC_HEAP: 'isolation = "process" runs it where it can do no harm',
 };
 
 /** The option that grants a permission; `grant` is the line of configuration that would. */
@@ -102,18 +115,27 @@ export function toMortiseError(error: unknown): MortiseError {
   return new MortiseError("MORTISE_INTERNAL", { reason: error instanceof Error ? error.message : String(error) }, error);
 }
 
+/** Prints a failure of something that a configuration names. */
+export function printConfiguredFailure(error: MortiseError): void {
+  print(error, hintOf(error, true));
+}
+
 /** Prints a failure to stderr: `mortise: CODE: message`, the guest's frames if there are any, and a hint if there is one. */
 export function printFailure(error: MortiseError, hint: string | undefined = hintOf(error)): void {
+  print(error, hint);
+}
+
+function print(error: MortiseError, hint: string | undefined): void {
   const lines = [`mortise: ${paint(process.stderr, "red", error.code)}: ${error.message}`, ...traceLines(error.details["trace"])];
   if (hint !== undefined) lines.push(paint(process.stderr, "dim", `  hint: ${visible(hint)}`));
   process.stderr.write(`${lines.join("\n")}\n`);
 }
 
-/** What the command line can do about a failure. */
-export function hintOf(error: MortiseError): string | undefined {
+/** What the command line, or a configuration, can do about a failure. */
+export function hintOf(error: MortiseError, isConfigured: boolean = false): string | undefined {
   const { hint } = error.details;
-  if (error.code === "MORTISE_USAGE" && typeof hint === "string") return hint;
-  const found = HINTS[error.code];
+  if ((error.code === "MORTISE_USAGE" || error.code === "MORTISE_NO_ANSWER") && typeof hint === "string") return hint;
+  const found = (isConfigured ? CONFIGURED_HINTS : HINTS)[error.code];
   return typeof found === "function" ? found(error.details) : found;
 }
 

@@ -1,20 +1,11 @@
 #!/usr/bin/env node
-// The command `mortise`.
+// The command `mortise`: nothing is loaded before it is known that this Node.js can.
 
-import { exitCodeOf, printFailure, toMortiseError } from "./failure.ts";
-import { runProgram } from "./program.ts";
-import { watchForErrors } from "./terminal.ts";
+const NEEDED = 24;
+const { node } = process.versions;
 
-// No listener for SIGINT: a running guest holds the thread, so a listener would wait for it. The default action ends
-// the process at once, which a shell reports as 130.
-watchForErrors(process.stdout);
-watchForErrors(process.stderr);
-try {
-  const exitCode = await runProgram(process.argv.slice(2));
-  // It is set already if the output could not be written.
-  process.exitCode ??= exitCode;
-} catch (error) {
-  const failure = toMortiseError(error);
-  printFailure(failure);
-  process.exitCode = exitCodeOf(failure);
+if (Number.parseInt(node, 10) >= NEEDED) await import("./run.ts");
+else {
+  process.stderr.write(`mortise: it needs Node.js ${NEEDED} or newer, and this is ${node}\n`);
+  process.exitCode = 1;
 }

@@ -47,6 +47,8 @@ export interface ProviderConfig extends Numbers<typeof PROVIDER_KEYS> {
   readonly digest: string | undefined;
   readonly models: readonly string[];
   readonly onlyListed: boolean;
+  /** Undefined where it depends on whether it has a key, or needs none. */
+  readonly listModels: boolean | undefined;
   /** As it is written, with secrets that are not resolved. */
   readonly config: ConfigTable;
   /** Undefined if it has none besides what its configuration says. */
@@ -119,6 +121,11 @@ export function readGateway(raw: RawGateway, scope: GatewayScope): GatewayConfig
   if (providers.length === 0) report({ place: [...PLACE, "providers"], reason: "is missing; it must have one provider at least" });
   refuseTwice(providers, [...PLACE, "providers"], report);
   refuseTwice(clients ?? [], [...PLACE, "clients"], report);
+  const limits = numbersOf(GATEWAY_LIMIT_KEYS, raw.limits);
+  const { standard = 0, scale } = GATEWAY_LIMIT_KEYS.bodyBytes;
+  const { bodyBytes = standard * scale, pendingBodyBytes = bodyBytes } = limits;
+  if (pendingBodyBytes < bodyBytes)
+    report({ place: [...PLACE, "limits", "pending_body_mb"], reason: "is less than body_mb, so that bodies find no room" });
   const names = providers.map(({ name }) => name);
   if (raw.default_provider !== undefined && !names.includes(raw.default_provider))
     report({ place: [...PLACE, "default_provider"], reason: `is ${quoted(raw.default_provider)}, which is no provider of the configuration` });
@@ -137,7 +144,7 @@ export function readGateway(raw: RawGateway, scope: GatewayScope): GatewayConfig
     onStoreFailure: raw.on_store_failure ?? "closed",
     clientConcurrency: raw.client_concurrency && numbersOf(GATE_KEYS, raw.client_concurrency),
     attempts: { ...numbersOf(ATTEMPT_KEYS, attempts), ...(attempts.fallback_on !== undefined && { fallbackOn: attempts.fallback_on }) },
-    limits: numbersOf(GATEWAY_LIMIT_KEYS, raw.limits),
+    limits,
     origin,
   });
 }
@@ -172,6 +179,7 @@ function readProvider(raw: RawProvider, place: Place, { origin, folder, ceilings
     digest: raw.digest,
     models: raw.models ?? [],
     onlyListed: raw.only_listed ?? false,
+    listModels: raw.list_models,
     config,
     keys: raw.keys?.map(({ key, ...rest }) => ({ ...rest, key: textOrSecret(key, folder) }) as ProviderKeyConfig),
     keyRest: numbersOf(KEY_REST_KEYS, raw.key_rest),

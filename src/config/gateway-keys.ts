@@ -14,11 +14,20 @@ export const GATEWAY_KEYS: NumberKeys<"port" | "metricsPort" | "drainMs"> = {
 };
 
 /** `[gateway.limits]`. */
-export const GATEWAY_LIMIT_KEYS: NumberKeys<"bodyBytes" | "headerBytes" | "requests" | "timeoutMs"> = {
+export const GATEWAY_LIMIT_KEYS: NumberKeys<"bodyBytes" | "pendingBodyBytes" | "headerBytes" | "requests" | "timeoutMs"> = {
   bodyBytes: mib("body_mb", "MiB of a request's body.", { standard: 16, least: 1 / 1024, most: 1024 }),
+  pendingBodyBytes: mib(
+    "pending_body_mb",
+    "MiB of the bodies of all requests under way together, no less than body_mb; others are answered with 503.",
+    {
+      standard: 1024,
+      least: 1 / 1024,
+      most: 1 << 20,
+    },
+  ),
   headerBytes: kib("header_kb", "KiB of a request's headers.", { standard: 16, least: 1, most: 1024 }),
   requests: whole("requests", "Requests at a time; others are answered with 503.", { standard: 16_384, least: 1 }),
-  timeoutMs: whole("timeout_ms", "Milliseconds for one request with all its attempts, to the end of its answer.", {
+  timeoutMs: whole("timeout_ms", "Milliseconds for one request with all its attempts, to the end of its answer, without what its body takes.", {
     standard: 600_000,
     least: 1,
     unlimited: true,
@@ -78,7 +87,7 @@ export const KEY_REST_KEYS: NumberKeys<"refusedRestMs" | "limitedRestMs" | "maxR
 export const PROVIDER_KEYS: NumberKeys<"requestTimeoutMs" | "streamTimeoutMs" | "maxInstances" | "maxLineBytes"> = {
   requestTimeoutMs: ms("request_timeout_ms", "Milliseconds for one request, all that it takes.", { standard: 120_000, least: 1, most: DAY_MS }),
   streamTimeoutMs: ms("stream_timeout_ms", "Milliseconds for one stream, to its end.", { standard: 600_000, least: 1, most: DAY_MS }),
-  maxInstances: whole("max_instances", "Requests that a provider of generation 2 can work on at a time, each with an instance.", {
+  maxInstances: whole("max_instances", "Instances for calls at a time; with 1 a provider that keeps something between calls has all of it in one.", {
     standard: 8,
     least: 1,
     most: 10_000,

@@ -10,6 +10,7 @@ import { type SecretSources, inOrder, secretReader } from "./resolve-secrets.ts"
 /** A provider as `createGateway` takes it. */
 export interface ConfiguredProvider extends Pick<ProviderConfig, "source" | "models" | "onlyListed" | "keyRest" | "breaker"> {
   readonly options: ConfiguredProviderOptions;
+  readonly listModels?: boolean;
   readonly concurrency?: NonNullable<ProviderConfig["concurrency"]>;
   readonly keys?: readonly { readonly name?: string; readonly value: string; readonly weight?: number; readonly models?: readonly string[] }[];
 }
@@ -22,6 +23,7 @@ interface ConfiguredProviderOptions extends Pick<ProviderConfig, "isolation" | "
   readonly secrets: readonly string[];
   readonly permissions: { readonly hosts: readonly string[] };
   readonly http: Omit<ProviderConfig["http"], "ca"> & { readonly ca?: readonly string[] };
+  readonly native?: Config["native"];
 }
 
 /** Options of `createGateway` that a configuration has; rates need a store besides. */
@@ -45,14 +47,14 @@ export interface ConfiguredGateway extends Pick<GatewayConfig, "aliases" | "atte
  * @throws MortiseError MORTISE_SECRET_MISSING; MORTISE_CONFIG_INVALID if there is no `[gateway]`, for a key that no client can send,
  *   and for one that two clients have
  */
-export async function toGatewayOptions({ gateway, documents }: Config, sources: SecretSources): Promise<ConfiguredGateway> {
+export async function toGatewayOptions({ gateway, native, documents }: Config, sources: SecretSources): Promise<ConfiguredGateway> {
   if (gateway === undefined) {
     const origin = documents[0]?.origin ?? { source: "the configuration" };
     throw configError([problemAt(origin, { place: ["gateway"], reason: "is missing; [[gateway.providers]] names who answers" })]);
   }
   const { aliases, attempts, limits, defaultProvider, clientConcurrency } = gateway;
   const secrets = new Set<string>();
-  const providers = await inOrder(gateway.providers, async (each) => [each.name, await toProvider(each, sources, secrets)] as const);
+  const providers = await inOrder(gateway.providers, async (each) => [each.name, await toProvider(each, native, sources, secrets)] as const);
   const clients = gateway.clients && (await toClients(gateway.clients, gateway, sources, secrets));
   const rateLimits = ratesOf(gateway);
   return {
@@ -68,8 +70,8 @@ export async function toGatewayOptions({ gateway, documents }: Config, sources: 
   };
 }
 
-async function toProvider(provider: ProviderConfig, sources: SecretSources, all: Set<string>): Promise<ConfiguredProvider> {
-  const { source, models, onlyListed, keyRest, breaker, concurrency, keys, digest, isolation, logLevel, limits, hosts } = provider;
+async function toProvider(provider: ProviderConfig, native: Config["native"], sources: SecretSources, all: Set<string>): Promise<ConfiguredProvider> {
+  const { source, models, onlyListed, listModels, keyRest, breaker, concurrency, keys, digest, isolation, logLevel, limits, hosts } = provider;
   const { read, readTable, secrets } = secretReader(provider, sources);
   const config = await readTable(provider.config, ["config"]);
   const { ca, ...http } = provider.http;
@@ -87,8 +89,19 @@ async function toProvider(provider: ProviderConfig, sources: SecretSources, all:
     secrets: [...secrets],
     permissions: { hosts },
     http: { ...http, ...(certificates && { ca: certificates }) },
+    ...(native.length > 0 && { native }),
   };
-  return { source, options, models, onlyListed, keyRest, breaker, ...(concurrency && { concurrency }), ...(chosen && { keys: chosen }) };
+  return {
+    source,
+    options,
+    models,
+    onlyListed,
+    keyRest,
+    breaker,
+    ...(listModels !== undefined && { listModels }),
+    ...(concurrency && { concurrency }),
+    ...(chosen && { keys: chosen }),
+  };
 }
 
 function timeoutsOf({ requestTimeoutMs, streamTimeoutMs, maxInstances, maxLineBytes }: ProviderConfig): Timeouts {

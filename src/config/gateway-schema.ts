@@ -73,6 +73,9 @@ const provider = table(
     digest: digest("SHA-256 that the module must have.").optional(),
     models: models("Models that can be asked for without the provider's name: names, or patterns with `*`.").optional(),
     only_listed: flag("Refuses all other models.", false).optional(),
+    list_models: flag(
+      "Asks it for its models when a client wants the list; if absent, where it has a key, or can tell them without asking a server.",
+    ).optional(),
     config: mapOf(
       z.string(),
       z.unknown(),

@@ -1,45 +1,34 @@
 // Whether a client may be served now: how many of its requests are under way, and what it has used.
 
 import type { Pass } from "./policies/gate.ts";
+import { CHARS_PER_TOKEN } from "./tally.ts";
 import type { Turn } from "./turn.ts";
-
-/** Characters of JSON that are taken for a token until the answer says how many there were. */
-const CHARS_PER_TOKEN = 4;
 
 /** A request that was let in. */
 export interface Admitted {
-  /** Counts what the request took; undefined for "not known", when it is what the characters of request and answer make. */
-  settle(tokens: number | undefined, answerChars?: number): void;
-  leave(): void;
+  /** Counts what all answers took together, in place of the estimate; once. */
+  settle(tokens: number): void;
 }
 
-const FREE: Admitted = { settle: () => {}, leave: () => {} };
+/** One that is not counted. */
+export const UNCOUNTED: Admitted = { settle: () => {} };
 
 /**
- * Lets a request in, at once where nothing has to be waited for.
+ * Lets a request in among those of its client, at once where it need not wait; undefined where clients may have any number.
+ * Nothing of a request that waits has been read.
  *
- * @throws MortiseError MORTISE_GATEWAY_RATE_LIMIT, MORTISE_GATEWAY_BUSY, MORTISE_STORE_UNAVAILABLE
+ * @throws MortiseError MORTISE_GATEWAY_BUSY
  */
-export function admit(turn: Turn, bodyBytes: number): Admitted | Promise<Admitted> {
-  const { rates, clientGates } = turn.core;
-  return rates === undefined && clientGates === undefined ? FREE : admitCounted(turn, bodyBytes);
+export function enterGate(turn: Turn): Pass | undefined | Promise<Pass> {
+  const { core, exchange, client = "" } = turn;
+  const gate = core.clientGates?.of(client);
+  return gate?.enterNow() ?? gate?.enter({ signal: exchange.signal, waitMs: turn.timeLeftMs });
 }
 
-async function admitCounted(turn: Turn, bodyBytes: number): Promise<Admitted> {
-  const { core, exchange, client = "" } = turn;
-  const { signal } = exchange;
-  const gate = core.clientGates?.of(client);
-  const pass: Pass | undefined = gate && (gate.enterNow() ?? (await gate.enter({ signal, waitMs: turn.timeLeftMs })));
-  try {
-    const estimate = Math.ceil(bodyBytes / CHARS_PER_TOKEN);
-    const admission = await core.rates?.admit(client, { tokens: estimate, signal });
-    for (const [name, value] of Object.entries(admission?.headers ?? {})) turn.headers.push(name, value);
-    return {
-      settle: (tokens, answerChars = 0) => void admission?.settle(tokens ?? estimate + Math.ceil(answerChars / CHARS_PER_TOKEN)),
-      leave: () => pass?.leave(),
-    };
-  } catch (error) {
-    pass?.leave();
-    throw error;
-  }
+/** Counts a request. @throws MortiseError MORTISE_GATEWAY_RATE_LIMIT, MORTISE_STORE_UNAVAILABLE */
+export async function admit({ core, exchange, client = "", headers }: Turn, bodyBytes: number): Promise<Admitted> {
+  const admission = await core.rates?.admit(client, { tokens: Math.ceil(bodyBytes / CHARS_PER_TOKEN), signal: exchange.signal });
+  if (admission === undefined) return UNCOUNTED;
+  for (const [name, value] of Object.entries(admission.headers)) headers.push(name, value);
+  return { settle: (tokens) => void admission.settle(tokens) };
 }

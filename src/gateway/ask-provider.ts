@@ -8,7 +8,7 @@ import type { ModelProvider } from "./options.ts";
 import type { Attempt } from "./policies/attempt.ts";
 import type { KeyChoice } from "./policies/key-ring.ts";
 import { headersFor } from "./pass-headers.ts";
-import { withModel } from "./request-body.ts";
+import { withModel, withStreamUsage } from "./request-body.ts";
 import type { Asked, Turn } from "./turn.ts";
 import type { ClientApi, CompletionChunk } from "./types.ts";
 import { chunkWriter, dimensionsOf, embeddingTexts, embeddingsOf, fromProviderResponse, toProviderRequest } from "./wires/index.ts";
@@ -29,8 +29,6 @@ export interface Question {
   readonly llm: LlmRequest;
   readonly provider: ModelProvider;
   readonly attempt: Attempt;
-  /** One of this provider's. */
-  readonly key: KeyChoice | undefined;
   /** Somebody looks at the answer in the common form. */
   readonly looks: boolean;
 }
@@ -49,9 +47,11 @@ export async function askProvider(question: Question): Promise<Given> {
 /** The body in the client's interface: its own if nothing was changed; undefined if the change cannot be said there. */
 function ownBody({ turn, asked, llm }: Question): Uint8Array | undefined {
   const { llm: own } = asked.request;
-  if (llm.input === own.input && llm.params === own.params && own.fallbacks === undefined) return withModel(asked.body, llm.model);
+  const addsUsage = asked.addsUsage && turn.setup.asksUsage(llm.provider);
+  if (llm.input === own.input && llm.params === own.params && own.fallbacks === undefined) return withModel(asked.body, llm.model, addsUsage);
   try {
-    return Buffer.from(JSON.stringify(turn.codec.body(llm, asked.request)));
+    const body = turn.codec.body(llm, asked.request);
+    return Buffer.from(JSON.stringify(addsUsage ? withStreamUsage(body) : body));
   } catch (error) {
     if (isMortiseError(error) && error.code === "MORTISE_GATEWAY_REQUEST") return undefined;
     throw error;
@@ -61,7 +61,7 @@ function ownBody({ turn, asked, llm }: Question): Uint8Array | undefined {
 async function forward(question: Question, body: Uint8Array): Promise<Given> {
   const { turn, asked, provider, looks } = question;
   const { stream } = asked.request;
-  const key = question.key?.value;
+  const key = question.attempt.key?.value;
   const api = PASS_APIS[turn.api];
   const request: ForwardRequest = { api, body, stream, ...(key !== undefined && { config: { api_key: key } }), ...headersFor(turn, asked, api) };
   const answer = await provider.forward(request, boundsOf(question));
@@ -144,7 +144,7 @@ function withKey<R extends { readonly config?: Readonly<Record<string, unknown>>
 }
 
 /** @throws MortiseError MORTISE_GATEWAY_REQUEST for what the provider cannot be told, and what would otherwise just be left out */
-function chatRequest({ llm, provider, key }: Question): ChatRequest {
+function chatRequest({ llm, provider, attempt: { key } }: Question): ChatRequest {
   const request = withKey(toProviderRequest(llm), key);
   const { json_schema: schema, response_format: format } = request.config ?? {};
   const isTaken = provider.takes?.("json_schema") !== false || provider.takes("response_format");
@@ -157,10 +157,10 @@ function notSupported(param: string, reason: string): MortiseError {
 }
 
 async function embed(question: Question): Promise<JsonObject> {
-  const { llm, provider, key } = question;
+  const { llm, provider, attempt } = question;
   const dimensions = dimensionsOf(llm);
   const config = { model: llm.model, ...(dimensions !== undefined && { dimensions }) };
-  const options = { ...boundsOf(question), ...withKey({ config }, key) };
+  const options = { ...boundsOf(question), ...withKey({ config }, attempt.key) };
   const { embeddings, usage } = await provider.embedWithUsage(embeddingTexts(llm), options);
   const other = dimensions === undefined ? undefined : embeddings.find(({ length }) => length !== dimensions);
   if (other !== undefined) throw notSupported("dimensions", `must be ${other.length}, which is what this provider's vectors have, or absent`);

@@ -12,6 +12,7 @@ export function attemptAll<T>(turn: Turn, run: (attempt: Attempt) => Promise<T>,
     {
       targets,
       policy: setup.policy,
+      bound: { limitMs: core.limits.timeoutMs, leftMs: turn.timeLeftMs },
       signal: exchange.signal,
       clock: core.clock,
       client,

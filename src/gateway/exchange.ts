@@ -1,5 +1,7 @@
 // One request and its answer, apart from how they travel: the server and `inject` both make exchanges.
 
+import type { BodyRoom } from "./pending-bodies.ts";
+
 /** A request of a client, and the way back to it. */
 export interface Exchange {
   readonly method: string;
@@ -18,9 +20,10 @@ export interface Exchange {
   /**
    * The whole body; it can be read once.
    *
-   * @throws MortiseError MORTISE_GATEWAY_BODY_LIMIT, or MORTISE_GATEWAY_CANCELLED if the client went away
+   * @param room is taken as soon as it is known how much it takes; the caller gives it back
+   * @throws MortiseError MORTISE_GATEWAY_BODY_LIMIT, MORTISE_GATEWAY_FULL, or MORTISE_GATEWAY_CANCELLED if the client went away
    */
-  body(maxBytes: number): Promise<Uint8Array>;
+  body(maxBytes: number, room: BodyRoom): Promise<Uint8Array>;
   /** Answers with a whole body. Headers are names and values in turn. */
   send(status: number, headers: readonly string[], body: Uint8Array | string): void;
   /** Begins an answer whose body comes in pieces. */

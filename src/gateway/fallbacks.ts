@@ -14,12 +14,10 @@ export class Targets {
   readonly #named: readonly Target[];
 
   /** @throws MortiseError MORTISE_GATEWAY_NO_MODEL or MORTISE_GATEWAY_REQUEST */
-  constructor({ setup }: Pick<Turn, "setup">, request: LlmRequest) {
-    const { fallbacks } = request;
-    const hasOwn = fallbacks !== undefined && fallbacks !== null;
-    this.#named = setup.plan(hasOwn ? { ...request, fallbacks: undefined } : request);
+  constructor({ setup }: Pick<Turn, "setup">, { model, fallbacks }: LlmRequest) {
+    this.#named = setup.route(model);
     this.all = [...this.#named];
-    if (hasOwn) this.#fallBackTo(setup.fallbacks(fallbacks));
+    this.#fallBackTo(setup.fallbacks(fallbacks));
   }
 
   /**

@@ -1,8 +1,8 @@
-// The hooks of a gateway: Bifrost's, and one for observers.
+// The hooks of a gateway: Bifrost's, and two for observers.
 
 import { type Host, type LlmResult, hook, standardHooks } from "mortise";
 
-import type { Completed } from "./completed.ts";
+import type { Completed, Used } from "./completed.ts";
 import type { ResolvedLimits } from "./options.ts";
 
 type LlmSpelling = NonNullable<NonNullable<Parameters<typeof standardHooks.llm>[0]>["spelling"]>;
@@ -25,6 +25,7 @@ export function gatewayHooks({ spelling = "all", timeoutMs = Number.POSITIVE_INF
     llm: { ...standardHooks.llm({ timeoutMs, spelling, maxOutputBytes }), checks: { answer: checkResult } },
     httpStreamChunk: standardHooks.httpStreamChunk({ timeoutMs }),
     completed: hook.all<Completed>({ timeoutMs, name: "on_completion" }),
+    used: hook.all<Used>({ timeoutMs, name: "on_usage" }),
   } as const;
 }
 

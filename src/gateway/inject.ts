@@ -3,6 +3,7 @@
 import { MortiseError } from "mortise";
 
 import type { Exchange } from "./exchange.ts";
+import type { BodyRoom } from "./pending-bodies.ts";
 
 /** Bytes of an answer that are kept while nobody reads. */
 const HIGH_WATER_BYTES = 64 * 1024;
@@ -58,15 +59,28 @@ export class InjectedExchange implements Exchange {
     this.#controller = undefined;
   }
 
-  async body(maxBytes: number): Promise<Uint8Array> {
+  async body(maxBytes: number, room: BodyRoom): Promise<Uint8Array> {
     const pieces: Uint8Array[] = [];
     let size = 0;
-    for await (const piece of this.#request.body ?? []) {
-      size += piece.length;
-      if (size > maxBytes) throw new MortiseError("MORTISE_GATEWAY_BODY_LIMIT", { size, limit: maxBytes });
-      pieces.push(piece);
+    const reader = this.#request.body?.getReader();
+    // Reading ends with it, also where nothing comes any more.
+    const cancel = (): void => void reader?.cancel().catch(() => {});
+    this.signal.addEventListener("abort", cancel);
+    if (this.isGone) cancel();
+    try {
+      for (let next = await reader?.read(); next?.done === false; next = await reader?.read()) {
+        const { value } = next;
+        size += value.length;
+        if (size > maxBytes) throw new MortiseError("MORTISE_GATEWAY_BODY_LIMIT", { size, limit: maxBytes });
+        room.take(value.length);
+        pieces.push(value);
+      }
+      this.signal.throwIfAborted();
+      return Buffer.concat(pieces);
+    } finally {
+      this.signal.removeEventListener("abort", cancel);
+      cancel();
     }
-    return Buffer.concat(pieces);
   }
 
   send(status: number, headers: readonly string[], body: Uint8Array | string): void {

@@ -8,6 +8,8 @@ import type { Chunk, Given, Piece, PieceStream, Whole } from "./given.ts";
 import { answered, llmErrorOf } from "./llm-error.ts";
 import type { Attempt } from "./policies/attempt.ts";
 import { parseAnswer, toChunk, toCompletion } from "./read-answer.ts";
+import { ChunkCost } from "./stream-cost.ts";
+import { tookWhole } from "./tally.ts";
 import type { Asked, Turn } from "./turn.ts";
 import { completionToChunks } from "./wires/common/assemble-chunks.ts";
 
@@ -33,7 +35,8 @@ export async function attemptLlm(turn: Turn, asked: Asked, llm: LlmRequest, atte
   }
   const { context } = turn;
   turn.asks(llm);
-  const bracket = await hook.open(llm, { request: context });
+  const opening = hook.open(llm, { request: context });
+  const bracket = opening instanceof Promise ? await opening : opening;
   let keeps = false;
   try {
     const attempted = await withPlugins(turn, asked, { bracket, shown: llm }, attempt, looks);
@@ -47,13 +50,9 @@ export async function attemptLlm(turn: Turn, asked: Asked, llm: LlmRequest, atte
 
 async function ask(turn: Turn, asked: Asked, llm: LlmRequest, attempt: Attempt, looks: boolean): Promise<Given> {
   const provider = turn.setup.providerOf(llm);
-  let { key } = attempt;
-  if (llm.provider !== attempt.target.provider) {
-    // A plugin sends the request elsewhere: neither the key nor what becomes of it is the target's.
-    attempt.leaveTarget();
-    key = turn.setup.guardsOf({ provider: llm.provider, model: llm.model })?.keys?.choose(llm.model);
-  }
-  return askProvider({ turn, asked, llm, provider, attempt, key, looks });
+  // A plugin sends the request elsewhere.
+  if (llm.provider !== attempt.asks.provider || llm.model !== attempt.asks.model) await attempt.moveTo({ provider: llm.provider, model: llm.model });
+  return askProvider({ turn, asked, llm, provider, attempt, looks });
 }
 
 async function withPlugins(
@@ -140,9 +139,16 @@ async function afterWhole(turn: Turn, bracket: LlmBracket, whole: Whole, attempt
     return { result: resultFor(turn, await afterError(turn, bracket, error)) };
   }
   const shown: LlmEnding = { ok: true, output: { response: result } };
-  const ending = await bracket.end(shown);
+  const pending = bracket.end(shown);
+  const ending = pending instanceof Promise ? await pending : pending;
   if (ending === shown) return { ...whole, result };
-  return { result: resultFor(turn, resultOf(bracket.input, ending)) };
+  try {
+    return { result: resultFor(turn, resultOf(bracket.input, ending)) };
+  } catch (error) {
+    // Nobody gets it, but it was given.
+    turn.tally.took(tookWhole(turn.api, { result }));
+    throw error;
+  }
 }
 
 /** A stream of which plugins see every piece. */
@@ -170,6 +176,23 @@ class PluginStream implements PieceStream {
       return this.#recovered(error);
     }
     if (piece === undefined || piece instanceof Uint8Array || !this.#bracket.asksAfter) return piece;
+    try {
+      const chunks = await this.#shown(piece);
+      this.#hasBegun = true;
+      return chunks;
+    } catch (error) {
+      // Nobody gets it, but it was given; of what comes later, the client has got a part.
+      if (!this.#hasBegun) {
+        const cost = new ChunkCost();
+        for (const { chunk } of piece) cost.note(chunk);
+        this.#turn.tally.took(cost);
+      }
+      throw error;
+    }
+  }
+
+  /** What plugins make of a piece. @throws MortiseError their error */
+  async #shown(piece: readonly Chunk[]): Promise<readonly Chunk[]> {
     const chunks: Chunk[] = [];
     for (const each of piece) {
       const shown: LlmEnding = { ok: true, output: { response: each.chunk } };
@@ -177,7 +200,6 @@ class PluginStream implements PieceStream {
       const ending = pending instanceof Promise ? await pending : pending; // oxlint-disable-line no-await-in-loop -- plugins see pieces in order
       chunks.push(ending === shown ? each : { chunk: toChunk(resultOf(this.#bracket.input, ending), each.chunk) });
     }
-    this.#hasBegun = true;
     return chunks;
   }
 

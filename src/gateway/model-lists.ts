@@ -1,6 +1,6 @@
 // Models that providers list themselves: asked for when somebody wants to know, and remembered for a while.
 
-import { isMortiseError } from "mortise";
+import { MortiseError, isMortiseError } from "mortise";
 
 import type { GatewayLogger } from "./core.ts";
 import type { ModelProvider } from "./options.ts";
@@ -59,9 +59,9 @@ export class ModelLists {
 
   async #ask({ name, provider, keys }: ListingProvider, settle: (freshMs: number) => void): Promise<readonly string[]> {
     try {
-      const key = keys?.choose("");
+      const key = keys?.choose();
       const options = { timeoutMs: TIMEOUT_MS, ...(key !== undefined && { config: { api_key: key.value } }) };
-      const models = await provider.listModels(options);
+      const models = await inTime(name, provider.listModels(options));
       const usable = models.filter((model) => typeof model === "string" && model !== "" && model.length <= MAX_NAME_CHARS);
       settle(FRESH_MS);
       return [...new Set(usable)].slice(0, MAX_MODELS);
@@ -71,5 +71,17 @@ export class ModelLists {
       this.#logger?.warn({ provider: name, code, reason }, "a provider did not list its models");
       return [];
     }
+  }
+}
+
+/** Waits no longer than it takes: code of the application may not mind the time that it is given. @throws MortiseError MORTISE_TIMEOUT */
+async function inTime<T>(provider: string, work: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const stop = (): void => late.reject(new MortiseError("MORTISE_TIMEOUT", { plugin: provider, function: "listModels", limit: TIMEOUT_MS }));
+  const timer = setTimeout(stop, TIMEOUT_MS);
+  try {
+    return await Promise.race([late.promise, work]);
+  } finally {
+    clearTimeout(timer);
   }
 }

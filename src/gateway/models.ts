@@ -17,7 +17,7 @@ export function serveModels(
   const shape = shapeOf(route.shape, exchange);
   if (route.kind === "models") return serveList(core, exchange, requestId, shape);
   const { id } = route;
-  const [target] = core.setup.plan({ provider: "", model: id, input: null });
+  const [target] = core.setup.route(id);
   const entry = core.setup
     .models()
     .map(entryOf)

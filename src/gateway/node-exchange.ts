@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { MortiseError } from "mortise";
 
 import type { Exchange } from "./exchange.ts";
+import type { BodyRoom } from "./pending-bodies.ts";
 
 /** Bodies of so many bytes at most are written together with the head. */
 const ONE_WRITE_BYTES = 8192;
@@ -59,23 +60,31 @@ export class NodeExchange implements Exchange {
     this.#aborter?.abort(gone());
   }
 
-  body(maxBytes: number): Promise<Uint8Array> {
+  body(maxBytes: number, room: BodyRoom): Promise<Uint8Array> {
     const request = this.#request;
-    const tooLarge = (size: number): MortiseError => new MortiseError("MORTISE_GATEWAY_BODY_LIMIT", { size, limit: maxBytes });
-    const stated = Number(this.headers["content-length"] ?? 0);
-    if (stated > maxBytes) return Promise.reject(tooLarge(stated));
+    const stated = this.headers["content-length"];
+    let size = 0;
+    const grow = (bytes: number): void => {
+      size += bytes;
+      if (size > maxBytes) throw new MortiseError("MORTISE_GATEWAY_BODY_LIMIT", { size, limit: maxBytes });
+      room.take(bytes);
+    };
     return new Promise((resolve, reject) => {
+      if (stated !== undefined) grow(Number(stated));
       const chunks: Buffer[] = [];
-      let size = 0;
+      let isRefused = false;
       request.on("data", (chunk: Buffer) => {
-        size += chunk.length;
-        if (size <= maxBytes) {
-          chunks.push(chunk);
-          return;
-        }
         // The rest is read and forgotten, so that the client gets to the answer.
-        chunks.length = 0;
-        reject(tooLarge(size));
+        if (isRefused) return;
+        chunks.push(chunk);
+        if (stated !== undefined) return;
+        try {
+          grow(chunk.length);
+        } catch (error) {
+          isRefused = true;
+          chunks.length = 0;
+          reject(error);
+        }
       });
       request.on("end", () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
       request.on("error", () => reject(gone()));

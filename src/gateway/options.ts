@@ -7,7 +7,7 @@ import type { GatewayLogger } from "./core.ts";
 import type { GatewayHookOptions, GatewayHooks } from "./hooks.ts";
 import type { AliasOptions } from "./policies/aliases.ts";
 import type { AttemptOptions } from "./policies/attempt-policy.ts";
-import { invalidOption } from "./policies/check-options.ts";
+import { checkKeys, invalidOption, withDefaults } from "./policies/check-options.ts";
 import type { GateOptions } from "./policies/gate.ts";
 import type { KeyOptions, KeyRingOptions } from "./policies/key-ring.ts";
 import type { RateLimiterOptions } from "./policies/rate-limiter.ts";
@@ -72,11 +72,16 @@ export interface GatewaySetup {
 export interface GatewayLimits {
   /** Bytes of a request's body. @default 16 MiB */
   readonly bodyBytes?: number;
+  /**
+   * Bytes of the bodies of all requests under way together, as stated or as they come; others are answered with 503. One of
+   * several clients with keys has at most a half. @default 1024 MiB (`bodyBytes` if that is more)
+   */
+  readonly pendingBodyBytes?: number;
   /** Bytes of a request's headers. @default 16 KiB */
   readonly headerBytes?: number;
   /** Requests at a time; others are answered with 503. @default 16,384 */
   readonly requests?: number;
-  /** Milliseconds for one request with all its attempts, to the end of its answer. @default 600,000 */
+  /** Milliseconds for one request with all its attempts, to the end of its answer, without what its body takes. @default 600,000 */
   readonly timeoutMs?: number;
 }
 
@@ -126,7 +131,7 @@ export interface GatewayOptions extends GatewaySetup, GatewayAccess {
   readonly clock?: () => number;
 }
 
-const OPTIONS: Readonly<Record<keyof GatewayOptions, true>> = {
+const RELOADABLE: Readonly<Record<keyof (GatewaySetup & GatewayAccess), true>> = {
   providers: true,
   aliases: true,
   defaultProvider: true,
@@ -134,6 +139,10 @@ const OPTIONS: Readonly<Record<keyof GatewayOptions, true>> = {
   clients: true,
   rateLimits: true,
   clientConcurrency: true,
+};
+
+const OPTIONS: Readonly<Record<keyof GatewayOptions, true>> = {
+  ...RELOADABLE,
   limits: true,
   listen: true,
   hooks: true,
@@ -144,19 +153,48 @@ const OPTIONS: Readonly<Record<keyof GatewayOptions, true>> = {
   clock: true,
 };
 
-const LIMITS: ResolvedLimits = { bodyBytes: 16 << 20, headerBytes: 16 << 10, requests: 16_384, timeoutMs: 600_000 };
+const PROVIDER: Readonly<Record<keyof (ProviderSource & LoadedProvider), true>> = {
+  source: true,
+  options: true,
+  provider: true,
+  models: true,
+  onlyListed: true,
+  listModels: true,
+  keys: true,
+  keyRest: true,
+  concurrency: true,
+  breaker: true,
+};
+
+const LIMITS: ResolvedLimits = {
+  bodyBytes: 16 << 20,
+  // 64 bodies of the greatest length, or 64 KiB for each request that may be under way.
+  pendingBodyBytes: 1 << 30,
+  headerBytes: 16 << 10,
+  requests: 16_384,
+  timeoutMs: 600_000,
+};
 
 /** @throws MortiseError MORTISE_INVALID_OPTION */
 export function checkOptions(options: GatewayOptions): void {
-  checkKeys("", options, OPTIONS);
-  checkClients(options);
+  checkKeys(options, "", Object.keys(OPTIONS));
+  checkKeys(options.hooks ?? {}, "hooks", ["spelling", "timeoutMs"]);
+  checkNamed(options);
 }
 
-/** @throws MortiseError MORTISE_INVALID_OPTION */
-export function checkClients({ clients = [] }: GatewayAccess): void {
+/** What is given in place of what was given before. @throws MortiseError MORTISE_INVALID_OPTION */
+export function checkReload(options: GatewaySetup & GatewayAccess): void {
+  checkKeys(options, "", Object.keys(RELOADABLE));
+  checkNamed(options);
+}
+
+/** Providers and clients. */
+function checkNamed({ providers = {}, clients = [] }: Partial<GatewaySetup> & GatewayAccess): void {
+  for (const [name, provider] of Object.entries(providers)) checkKeys(provider, `providers.${name}`, Object.keys(PROVIDER));
   const names = new Set<string>();
   for (const [index, client] of clients.entries()) {
     const option = `clients[${index}]`;
+    checkKeys(client, option, ["name", "sha256"]);
     if (!/^[\w.@-]{1,64}$/.test(client.name))
       throw invalidOption(`${option}.name`, client.name, "1 to 64 letters, digits, dots, dashes, underscores and @");
     if (names.has(client.name)) throw invalidOption(`${option}.name`, client.name, "another name than those before");
@@ -167,16 +205,14 @@ export function checkClients({ clients = [] }: GatewayAccess): void {
 
 /** @throws MortiseError MORTISE_INVALID_OPTION */
 export function resolveLimits(limits: GatewayLimits = {}): ResolvedLimits {
-  checkKeys("limits.", limits, LIMITS);
-  const resolved = { ...LIMITS, ...limits };
+  checkKeys(limits, "limits", Object.keys(LIMITS));
+  const { bodyBytes = LIMITS.bodyBytes } = limits;
+  const resolved = withDefaults({ ...LIMITS, pendingBodyBytes: Math.max(LIMITS.pendingBodyBytes, bodyBytes) }, limits);
   for (const [name, value] of Object.entries(resolved)) {
     const isWhole = Number.isSafeInteger(value) || (name === "timeoutMs" && value === Number.POSITIVE_INFINITY);
     if (!isWhole || value < 1) throw invalidOption(`limits.${name}`, value, "a whole number, 1 or more");
   }
+  if (resolved.pendingBodyBytes < bodyBytes)
+    throw invalidOption("limits.pendingBodyBytes", resolved.pendingBodyBytes, `limits.bodyBytes, which is ${bodyBytes}, or more`);
   return resolved;
-}
-
-function checkKeys(prefix: string, given: object, known: object): void {
-  for (const key of Object.keys(given))
-    if (!Object.hasOwn(known, key)) throw invalidOption(`${prefix}${key}`, "unknown", `one of ${Object.keys(known).join(", ")}`);
 }

@@ -4,8 +4,8 @@ import { isUtf8 } from "node:buffer";
 
 import { type JsonObject, MortiseError } from "mortise";
 
-/** Deepest nesting of objects and arrays. */
-const MAX_DEPTH = 64;
+import { MAX_DEPTH } from "./wires/common/is-deeper.ts";
+
 const QUOTE = 0x22;
 const COLON = 0x3a;
 const BACKSLASH = 0x5c;
@@ -14,6 +14,9 @@ const CLOSE = 0x7d;
 const OPEN_ARRAY = 0x5b;
 const CLOSE_ARRAY = 0x5d;
 const MODEL = Buffer.from('"model"');
+const STREAM_OPTIONS = "stream_options";
+/** The first member of a body that has others: a request without a model or messages is refused before. */
+const ASKS_USAGE = Buffer.from('"stream_options":{"include_usage":true},');
 
 /** A body, and where it names the model. */
 export interface RequestBody {
@@ -108,9 +111,28 @@ function endOfText(json: Uint8Array, from: number): number {
   }
 }
 
-/** The body with another model, and everything else as the client wrote it. */
-export function withModel({ bytes, json, model }: RequestBody, name: string): Uint8Array {
-  if (json["model"] === name) return bytes;
-  if (model === undefined) return Buffer.from(JSON.stringify({ ...json, model: name }));
-  return Buffer.concat([bytes.subarray(0, model.from), Buffer.from(JSON.stringify(name)), bytes.subarray(model.to)]);
+/** The body with another model, and everything else as the client wrote it, but for a usage that is asked for besides. */
+export function withModel({ bytes, json, model }: RequestBody, name: string, addsUsage: boolean = false): Uint8Array {
+  const isSame = json["model"] === name;
+  if (isSame && !addsUsage) return bytes;
+  if ((!isSame && model === undefined) || (addsUsage && Object.hasOwn(json, STREAM_OPTIONS))) {
+    const named = { ...json, model: name };
+    return Buffer.from(JSON.stringify(addsUsage ? withStreamUsage(named) : named));
+  }
+  const parts: Uint8Array[] = [];
+  let from = 0;
+  if (addsUsage) {
+    from = bytes.indexOf(OPEN) + 1;
+    parts.push(bytes.subarray(0, from), ASKS_USAGE);
+  }
+  if (!isSame && model !== undefined) {
+    parts.push(bytes.subarray(from, model.from), Buffer.from(JSON.stringify(name)));
+    from = model.to;
+  }
+  return Buffer.concat([...parts, bytes.subarray(from)]);
+}
+
+/** A body of a chat completion that asks for the usage at the end of its stream. */
+export function withStreamUsage(body: JsonObject): JsonObject {
+  return { ...body, [STREAM_OPTIONS]: { ...(body[STREAM_OPTIONS] as JsonObject | null | undefined), include_usage: true } };
 }

@@ -2,22 +2,21 @@
 
 import { type ChainDecision, type HttpRequest, type HttpStreamChunk, type JsonObject, MortiseError } from "mortise";
 
-import { EventReader } from "./event-stream.ts";
 import { failureOf } from "./failure.ts";
 import type { Chunk, Piece } from "./given.ts";
 import { type HttpSession, shownRequest } from "./http-session.ts";
+import { LineHolder } from "./line-holder.ts";
 import type { Begun } from "./llm-attempt.ts";
 import { toChunk } from "./read-answer.ts";
 import { answerHeaders, errorReply, sendReply } from "./reply.ts";
+import { StreamCost } from "./stream-cost.ts";
+import type { Took } from "./tally.ts";
 import type { Asked, Turn } from "./turn.ts";
 import type { Completion, CompletionChunk } from "./types.ts";
-import { textChars, usageAtEnd } from "./usage.ts";
+import { UsageRemover } from "./usage-remover.ts";
 import type { StreamWriter } from "./wires/client-wire.ts";
 import { type ChunkAssembler, assembleChunks } from "./wires/common/assemble-chunks.ts";
 
-const NEWLINE = 0x0a;
-/** Bytes of a line that are held until it is complete. */
-const MAX_HELD_BYTES = 1 << 20;
 const NOTHING = new Uint8Array(0);
 /** Bytes or characters of a stream that is put together; a longer one is sent all the same, but not told. */
 const MAX_ASSEMBLED = 32 << 20;
@@ -36,16 +35,17 @@ export interface StreamParts {
   readonly asksChunks: boolean;
   /** The answer is put together for observers. */
   readonly assembles: boolean;
+  /** Somebody counts tokens. */
+  readonly counts: boolean;
 }
 
 /** How a stream ended. */
 export interface StreamEnd {
   /** What was sent in the common form, if that is wanted. */
   readonly completion?: Completion | undefined;
-  /** What it took, as far as its end says so. */
-  readonly usage?: JsonObject | undefined;
-  /** Characters that the model said, where the answer was put together. */
-  readonly chars: number;
+  /** Bytes that it was put together from. */
+  readonly answerBytes: number;
+  readonly took: Took;
   /** What broke it off. */
   readonly error?: unknown;
 }
@@ -70,33 +70,33 @@ export async function sendStream(parts: StreamParts): Promise<StreamEnd> {
     begun.stream.close(error);
   }
   await parts.session?.afterStream(200, outlet.headers);
-  return { error, completion: outlet.completion(), usage: outlet.usage(), chars: outlet.chars };
+  return { error, completion: outlet.completion(), answerBytes: outlet.assembled, took: outlet.cost.took() };
 }
 
 /** The way of pieces to the client. */
 class Outlet {
   readonly headers: readonly string[];
+  readonly cost: StreamCost;
   readonly #parts: StreamParts;
   readonly #writer: StreamWriter;
   #assembly: ChunkAssembler | undefined;
   /** Bytes or characters that it was made from. */
   #assembled = 0;
-  /** Characters that the model said. */
-  #chars = 0;
-  /** Reads for observers what is sent on unread. */
-  #observer: EventReader | undefined;
+  /** In the place of an answer that is too long to be put together. */
+  #truncated: Completion | undefined;
   /** The request as plugins are shown it with each piece. */
   #request: HttpRequest | undefined;
   #hasBegun = false;
   #isRaw = false;
-  /** The beginning of a line whose end has not come. */
-  #held: Uint8Array = NOTHING;
-  /** The last pieces of what is sent on unread, in whose end the usage may be; or the usage itself. */
-  #last: readonly Uint8Array[] = [];
-  #usage: JsonObject | undefined;
+  /** A line that is not complete waits for its end: if that never comes, it must not swallow the event that says so. */
+  readonly #lines = new LineHolder();
+  /** Takes out the usage that the client has not asked for. */
+  readonly #remover: UsageRemover | undefined;
 
   constructor(parts: StreamParts) {
-    const { turn, asked, assembles } = parts;
+    const { turn, asked, assembles, counts } = parts;
+    this.cost = new StreamCost(turn, counts);
+    this.#remover = asked.addsUsage ? new UsageRemover() : undefined;
     this.#parts = parts;
     this.headers = [...answerHeaders(turn, "text/event-stream; charset=utf-8"), ...STREAM_HEADERS];
     this.#writer = turn.codec.stream(asked.request, turn.answerIds());
@@ -108,51 +108,34 @@ class Outlet {
     if (piece instanceof Uint8Array) return this.#sendBytes(piece);
     if (this.#parts.asksChunks) return this.#sendAsked(piece);
     let text = "";
-    for (const { chunk, data } of piece) text += this.#textOf(chunk, data);
+    for (const { chunk, data } of piece) {
+      this.cost.note(chunk);
+      text += this.#textOf(chunk, data);
+    }
     return this.#write(text);
   }
 
   #sendBytes(bytes: Uint8Array): undefined | Promise<void> {
     this.#isRaw = true;
-    this.#last = [this.#last.at(-1) ?? NOTHING, bytes];
-    this.#observe(bytes);
-    // A line that is not complete waits for its end: if that never comes, it must not swallow the event that says so.
-    const end = bytes.lastIndexOf(NEWLINE) + 1;
-    const held = this.#held;
-    if (end === 0 && held.length + bytes.length < MAX_HELD_BYTES) {
-      this.#held = held.length === 0 ? bytes : Buffer.concat([held, bytes]);
-      return undefined;
+    if (this.#assembly === undefined) this.cost.pass(bytes);
+    else {
+      for (const { chunk } of this.cost.read(bytes)) this.#assembly.push(chunk);
+      this.#grow(bytes.length);
     }
-    const to = end === 0 ? bytes.length : end;
-    this.#held = bytes.subarray(to);
-    const whole = to === bytes.length ? bytes : bytes.subarray(0, to);
-    return this.#write(held.length === 0 ? whole : Buffer.concat([held, whole]));
-  }
-
-  #observe(bytes: Uint8Array): void {
-    if (this.#assembly === undefined) return;
-    this.#observer ??= new EventReader(this.#parts.turn.codec.streamReader(), false);
-    for (const { chunk } of this.#observer.read(bytes)) this.#assemble(chunk);
-    this.#grow(bytes.length);
-  }
-
-  #assemble(chunk: CompletionChunk): void {
-    if (this.#assembly === undefined) return;
-    this.#assembly.push(chunk);
-    for (const { delta } of chunk.choices) this.#chars += textChars(delta);
+    const lines = this.#lines.push(bytes);
+    return this.#write(this.#remover === undefined ? lines : this.#remover.lines(lines));
   }
 
   #grow(by: number): void {
-    if (this.#assembly !== undefined && (this.#assembled += by) > MAX_ASSEMBLED) this.#assembly = undefined;
-  }
-
-  get chars(): number {
-    return this.#chars;
+    if (this.#assembly === undefined || (this.#assembled += by) <= MAX_ASSEMBLED) return;
+    this.#truncated = { ...this.#assembly.completion(), choices: [], truncated: true };
+    this.#assembly = undefined;
   }
 
   async #sendAsked(piece: readonly Chunk[]): Promise<void> {
     let text = "";
     for (const { chunk, data } of piece) {
+      this.cost.note(chunk);
       const pending = this.#ask(chunk);
       const asked = pending instanceof Promise ? await pending : pending; // oxlint-disable-line no-await-in-loop -- plugins see pieces in order
       if (asked !== undefined) text += this.#textOf(asked, asked === chunk ? data : undefined);
@@ -169,12 +152,17 @@ class Outlet {
   }
 
   #textOf(chunk: CompletionChunk, data: string | undefined): string {
-    this.#assemble(chunk);
-    this.#usage = chunk.usage ?? this.#usage;
-    // It may have come on several lines, which must not become lines of their own.
-    const text = data === undefined || data.includes("\n") ? this.#writer.push(chunk) : `data: ${data}\n\n`;
+    this.#assembly?.push(chunk);
+    const text = this.#written(chunk, data);
     this.#grow(text.length);
     return text;
+  }
+
+  #written(chunk: CompletionChunk, data: string | undefined): string {
+    // It may have come on several lines, which must not become lines of their own.
+    if (data === undefined || data.includes("\n")) return this.#writer.push(chunk);
+    const kept = this.#remover === undefined ? data : this.#remover.data(data);
+    return kept === undefined ? "" : `data: ${kept}\n\n`;
   }
 
   #write(piece: Uint8Array | string): undefined | Promise<void> {
@@ -197,7 +185,9 @@ class Outlet {
 
   end(): void {
     const { exchange } = this.#parts.turn;
-    void this.#write(this.#isRaw ? this.#held : this.#writer.end());
+    const rest = this.#lines.rest();
+    if (!this.#isRaw) void this.#write(this.#writer.end());
+    else void this.#write(this.#remover?.lines(rest) ?? rest);
     if (!this.#hasBegun) exchange.begin(200, this.headers);
     exchange.end();
   }
@@ -208,18 +198,17 @@ class Outlet {
     if (turn.exchange.isGone) return;
     if (!this.#hasBegun) return sendReply(turn.exchange, errorReply(turn, error));
     const event = this.#writer.fail(failureOf(error));
-    // The event before may lack its end.
-    void this.#write(this.#isRaw ? `\n${event}` : event);
+    // The event before may lack its end, and its line too, if that was too long to wait for it.
+    void this.#write(this.#isRaw ? `\n\n${event}` : event);
     turn.exchange.end();
   }
 
-  completion(): Completion | undefined {
-    return this.#assembly?.completion();
+  get assembled(): number {
+    return this.#assembly === undefined ? 0 : this.#assembled;
   }
 
-  usage(): JsonObject | undefined {
-    const { core } = this.#parts.turn;
-    return this.#isRaw && (core.logger !== undefined || core.rates !== undefined) ? usageAtEnd(Buffer.concat(this.#last)) : this.#usage;
+  completion(): Completion | undefined {
+    return this.#assembly?.completion() ?? this.#truncated;
   }
 }
 

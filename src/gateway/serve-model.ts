@@ -1,31 +1,33 @@
 // A request to a model: plugins around it, the attempts at an answer, and the way back to the client.
 
-import { type JsonObject, MortiseError } from "mortise";
+import { MortiseError } from "mortise";
 
-import { type Admitted, admit } from "./admission.ts";
+import { admit, enterGate } from "./admission.ts";
 import { attemptAll } from "./attempts.ts";
+import type { Core } from "./core.ts";
 import { Targets } from "./fallbacks.ts";
-import type { Whole } from "./given.ts";
 import { type HttpSession, openHttpSession } from "./http-session.ts";
 import { type Attempted, attemptLlm } from "./llm-attempt.ts";
 import { tellObservers } from "./observers.ts";
+import { BodyRoom } from "./pending-bodies.ts";
 import type { Attempt } from "./policies/attempt.ts";
+import type { Pass } from "./policies/gate.ts";
 import { parseAnswer } from "./read-answer.ts";
 import { type Reply, errorReply, replyOf, sendReply } from "./reply.ts";
 import { readBody } from "./request-body.ts";
 import { sendStream } from "./send-stream.ts";
 import { checkSpelling } from "./spelling.ts";
+import { tookWhole } from "./tally.ts";
 import type { Asked, Turn } from "./turn.ts";
 import type { Completion } from "./types.ts";
-import { tokensOf, usageAtEnd } from "./usage.ts";
 
 /** How a request ended, for logs and observers. */
 export interface Outcome {
   readonly asked?: Asked | undefined;
   readonly status: number;
   readonly completion?: Completion | undefined;
-  /** Tokens that the answer took, where it says so. */
-  readonly tokens?: number | undefined;
+  /** Bytes of the answer, about. */
+  readonly answerBytes?: number | undefined;
   readonly error?: unknown;
 }
 
@@ -39,12 +41,19 @@ async function answer(turn: Turn): Promise<Outcome> {
   const { exchange, core } = turn;
   let session: HttpSession | undefined;
   let asked: Asked | undefined;
-  let admitted: Admitted | undefined;
+  let pass: Pass | undefined;
+  const room = new BodyRoom(core.bodies, turn.client);
   try {
     checkBodyType(exchange.headers);
-    let bytes = await exchange.body(core.limits.bodyBytes);
-    const admitting = admit(turn, bytes.length);
-    admitted = admitting instanceof Promise ? await admitting : admitting;
+    // First of all, so that bodies of one client do not wait in the place of others'.
+    const entering = enterGate(turn);
+    pass = entering instanceof Promise ? await entering : entering;
+    // Who did not wait has begun just now.
+    const readsAt = pass === undefined ? turn.beganMs : core.clock();
+    let bytes = await exchange.body(core.limits.bodyBytes, room);
+    turn.readingMs = core.clock() - readsAt;
+    turn.tally.bodyBytes = bytes.length;
+    if (core.rates !== undefined) turn.admitted = await admit(turn, bytes.length);
     if (!core.host.hooks.http.isIdle) {
       session = await openHttpSession(turn, bytes);
       const early = session.early(turn.id);
@@ -54,34 +63,37 @@ async function answer(turn: Turn): Promise<Outcome> {
     }
     const body = readBody(bytes);
     checkSpelling(body.json);
-    asked = { body, request: turn.codec.read(body.json), headers: session?.request.headers };
+    const counts = isCounted(core);
+    const request = turn.codec.read(body.json);
+    // Streams of chat completions say what they took only if they are asked.
+    const addsUsage = counts && turn.api === "chat" && request.stream && !request.streamUsage;
+    asked = { body, request, addsUsage, headers: session?.request.headers };
     const asksChunks = asked.request.stream && !core.host.hooks.httpStreamChunk.isIdle;
     const attempted = await attempts(turn, asked, asksChunks);
     if (attempted.kind === "stream") {
-      const assembles = !core.host.hooks.completed.isIdle || core.rates !== undefined;
-      const { error, completion, usage, chars } = await sendStream({ turn, asked, session, begun: attempted, asksChunks, assembles });
-      const tokens = tokensOf(completion?.usage ?? usage);
-      // A client that leaves before the usage is told has got something all the same.
-      admitted.settle(tokens, chars);
-      return { asked, status: 200, completion, tokens, error };
+      const assembles = !core.host.hooks.completed.isIdle;
+      const { error, completion, answerBytes, took } = await sendStream({ turn, asked, session, begun: attempted, asksChunks, assembles, counts });
+      turn.tally.took(took);
+      return { asked, status: 200, completion, answerBytes, error };
     }
-    const isCounted = core.rates !== undefined || core.logger !== undefined;
-    const tokens = isCounted ? tokensOf(usageOf(attempted.whole)) : undefined;
-    admitted.settle(tokens);
-    const reply = replyOf(turn, asked, attempted.whole);
+    const { whole } = attempted;
+    if (counts || core.logger !== undefined) turn.tally.took(tookWhole(turn.api, whole));
+    const reply = replyOf(turn, asked, whole);
     await session?.after(reply);
-    return sent(turn, reply, { asked, tokens, completion: completionOf(turn, attempted.whole) });
+    return sent(turn, reply, { asked, completion: completionOf(turn, whole), answerBytes: reply.body.length });
   } catch (error) {
-    admitted?.settle(0);
-    return failed(turn, session, asked, error);
+    return await failed(turn, session, asked, error);
   } finally {
-    admitted?.leave();
+    turn.admitted.settle(turn.tally.total);
+    pass?.leave();
+    room.leave();
     session?.[Symbol.dispose]();
   }
 }
 
-function usageOf({ bytes, result }: Whole): JsonObject | undefined {
-  return result === undefined ? usageAtEnd(bytes ?? new Uint8Array(0)) : (result["usage"] as JsonObject | undefined);
+/** True if somebody counts tokens, and would count too few if an answer did not say what it took. */
+function isCounted({ rates, host: { hooks } }: Core): boolean {
+  return rates !== undefined || !hooks.used.isIdle || !hooks.completed.isIdle;
 }
 
 function attempts(turn: Turn, asked: Asked, asksChunks: boolean): Promise<Attempted> {

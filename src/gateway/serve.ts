@@ -7,6 +7,7 @@ import type { Core } from "./core.ts";
 import type { Exchange } from "./exchange.ts";
 import { failureOf } from "./failure.ts";
 import { serveModels } from "./models.ts";
+import { checkName } from "./own-names.ts";
 import { errorHeaders, sendJson } from "./respond.ts";
 import { requestIdOf } from "./request-id.ts";
 import { type Route, errorApiOf, methodsOf, routeOf } from "./routes.ts";
@@ -50,7 +51,7 @@ function dispatch(core: Core, exchange: Exchange, id: string): Promise<void> | v
   if (route === undefined) throw new MortiseError("MORTISE_GATEWAY_PATH", { path });
   if (route.kind === "health") return only(exchange, route, id, () => sendJson(exchange, id, 200, { status: "ok" }));
   if (route.kind === "ready") return only(exchange, route, id, () => sendReady(core, exchange, id));
-  checkName(core, headers["host"]);
+  if (core.names !== undefined) checkName(core.names, core.keys !== undefined, headers["host"]);
   if (method === "OPTIONS") return exchange.send(204, ["allow", methodsOf(route), "x-request-id", id], "");
   const client = core.keys?.identify(headers);
   checkMethod(exchange, route);
@@ -72,13 +73,6 @@ function sendReady({ state }: Core, exchange: Exchange, id: string): void {
 function checkMethod({ method, path }: Exchange, route: Route): void {
   if (route.kind === "api" ? method === "POST" : method === "GET" || method === "HEAD") return;
   throw new MortiseError("MORTISE_GATEWAY_METHOD", { path, method, allowed: methodsOf(route) });
-}
-
-/** Refuses names that only a page in a browser would use, which has had its own name point to this machine. */
-function checkName({ names }: Core, host: string | undefined): void {
-  if (names === undefined || host === undefined) return;
-  const name = host.replace(/:\d+$/, "").toLowerCase();
-  if (!names.has(name)) throw new MortiseError("MORTISE_GATEWAY_NAME", { host });
 }
 
 /** Serves a turn if there is room for it. */

@@ -6,11 +6,9 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Core } from "./core.ts";
 import { NodeExchange } from "./node-exchange.ts";
 import type { ListenOptions } from "./options.ts";
+import { ownNames } from "./own-names.ts";
 import { serve } from "./serve.ts";
 
-const LOOPBACK: ReadonlySet<string> = new Set(["127.0.0.1", "::1", "localhost"]);
-/** Names of this machine in the header `host`. */
-const LOCAL_NAMES: readonly string[] = ["127.0.0.1", "localhost", "[::1]"];
 /** Milliseconds that an idle connection is kept. SDKs keep theirs for less. */
 const KEEP_ALIVE_MS = 65_000;
 /** Milliseconds between looks at idle connections of a server that closes. */
@@ -35,9 +33,6 @@ export interface Listening {
 
 /** @throws Error of the system if it cannot listen */
 export async function listen(core: Core, { host = "127.0.0.1", port = 0, names }: ListenOptions = {}): Promise<Listening> {
-  const isLocal = LOOPBACK.has(host);
-  core.names =
-    names === undefined ? (isLocal && core.keys === undefined ? new Set(LOCAL_NAMES) : undefined) : new Set(names.map((name) => name.toLowerCase()));
   const server = createServer(
     { maxHeaderSize: core.limits.headerBytes, keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: HEADERS_MS, requestTimeout: REQUEST_MS },
     (request, response) => {
@@ -62,11 +57,12 @@ export async function listen(core: Core, { host = "127.0.0.1", port = 0, names }
     for (const { writableLength } of sockets) if (writableLength > 0) return;
     closeIdle();
   };
-  const address = server.address() as AddressInfo;
+  const { address, port: bound } = server.address() as AddressInfo;
+  core.names = ownNames(host, address, names);
   const shown = host.includes(":") ? `[${host}]` : host;
   return {
-    url: `http://${shown}:${address.port}`,
-    port: address.port,
+    url: `http://${shown}:${bound}`,
+    port: bound,
     close: () => closed(server),
     abort: () => server.closeAllConnections(),
   };

@@ -18,7 +18,7 @@ import { Gate, resolveGate } from "./policies/gate.ts";
 import { KeyRing } from "./policies/key-ring.ts";
 import { ProviderBreaker, resolveProviderBreaker } from "./policies/provider-breaker.ts";
 import { type RoutedProvider, Router } from "./policies/router.ts";
-import type { Guards } from "./policies/run-attempts.ts";
+import type { Guards } from "./policies/seat.ts";
 import { REAL_TIME } from "./policies/timing.ts";
 
 /** Loads providers. If one cannot be loaded, none is. @throws MortiseError as `loadProvider`, or MORTISE_INVALID_OPTION */
@@ -44,7 +44,13 @@ export async function loadSetup(
   }
   const byName = new Map(loaded.map(({ name, provider }) => [name, provider]));
   const listing = loaded.filter(({ lists }) => lists).map(({ name, provider }) => ({ name, provider, keys: guards.get(name)?.keys }));
-  return new LoadedSetup({ providers: byName, router, owned, policy, guards, lists: new ModelLists(listing, clock, logger) });
+  const silent = new Set(names.filter((name) => forbidsUsage(providers[name])));
+  return new LoadedSetup({ providers: byName, router, owned, policy, guards, lists: new ModelLists(listing, clock, logger), silent });
+}
+
+/** For servers that refuse the question; the key is that of the shipped provider for OpenAI's interface. */
+function forbidsUsage(given: GatewayProviders[string] | undefined): boolean {
+  return given !== undefined && "options" in given && given.options?.config?.["stream_usage"] === false;
 }
 
 function guardsOf(name: string, { keys, keyRest, concurrency, breaker }: ProviderPolicy, clock: () => number): Guards {
@@ -86,7 +92,7 @@ function optionsOf({ options = {}, keys }: ProviderSource): NonNullable<Provider
 }
 
 /** True if a provider has a key to ask with, or needs none, since its list is its own or it has nobody to ask. */
-function canList({ report }: Provider, { options, keys }: ProviderSource): boolean {
+export function canList({ report }: Provider, { options, keys }: Pick<ProviderSource, "options" | "keys">): boolean {
   if (report.exports.found.includes("list_models_static") || report.hosts.granted.length === 0) return true;
   return keys !== undefined || options?.apiKey !== undefined || options?.config?.["api_key"] !== undefined;
 }
@@ -98,6 +104,8 @@ interface SetupParts {
   readonly policy: AttemptPolicy;
   readonly guards: ReadonlyMap<string, Guards>;
   readonly lists: ModelLists;
+  /** Providers that are not asked for the usage of streams. */
+  readonly silent: ReadonlySet<string>;
 }
 
 class LoadedSetup implements Setup {
@@ -113,6 +121,10 @@ class LoadedSetup implements Setup {
     this.#parts = parts;
   }
 
+  asksUsage(provider: string): boolean {
+    return !this.#parts.silent.has(provider);
+  }
+
   describe(): ReturnType<Setup["describe"]> {
     return Array.from(this.#parts.guards, ([name, { keys, breaker, gate }]) => ({
       name,
@@ -122,8 +134,8 @@ class LoadedSetup implements Setup {
     }));
   }
 
-  plan({ model, fallbacks }: LlmRequest): ReturnType<Router["plan"]> {
-    return this.#parts.router.plan(model, fallbacks);
+  route(model: string): ReturnType<Router["route"]> {
+    return this.#parts.router.route(model);
   }
 
   fallbacks(fallbacks: unknown): ReturnType<Router["fallbacks"]> {
@@ -131,9 +143,11 @@ class LoadedSetup implements Setup {
   }
 
   providerOf({ provider, model }: Pick<LlmRequest, "provider" | "model">): ModelProvider {
-    const found = this.#parts.providers.get(provider);
-    if (found !== undefined) return found;
-    throw new MortiseError("MORTISE_GATEWAY_NO_MODEL", { model: `${provider}/${model}`, reason: "there is no such provider", hint: "" });
+    const { providers, router } = this.#parts;
+    const found = providers.get(provider);
+    if (found !== undefined && router.allows({ provider, model })) return found;
+    const reason = found === undefined ? "there is no such provider" : "the provider may be asked for listed models only";
+    throw new MortiseError("MORTISE_GATEWAY_NO_MODEL", { model: `${provider}/${model}`, reason, hint: "" });
   }
 
   models(): ReturnType<Router["models"]> {

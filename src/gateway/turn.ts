@@ -4,11 +4,13 @@ import { randomUUID } from "node:crypto";
 
 import type { LlmRequest, RequestContext } from "mortise";
 
+import { type Admitted, UNCOUNTED } from "./admission.ts";
 import type { KnownClient } from "./client-keys.ts";
 import type { Core, Setup } from "./core.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Targets } from "./fallbacks.ts";
 import type { RequestBody } from "./request-body.ts";
+import { Tally } from "./tally.ts";
 import type { ClientApi, ClientRequest } from "./types.ts";
 import { type Codec, codecOf } from "./codecs.ts";
 
@@ -16,12 +18,22 @@ import { type Codec, codecOf } from "./codecs.ts";
 export interface Asked {
   readonly body: RequestBody;
   readonly request: ClientRequest;
+  /** The server is asked for a usage at the end of the stream that the client has not asked for, and does not get. */
+  readonly addsUsage: boolean;
   /** Headers as plugins made them, under the names that the client wrote; undefined where none was asked. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Characters of the header `cache-control` that plugins are told of. */
 const MAX_DIRECTIVES = 256;
+/** Headers with which clients ask for more than their interface has; longer ones are not passed on either. */
+const BETA_HEADERS: Readonly<Record<ClientApi, string>> = {
+  chat: "openai-beta",
+  responses: "openai-beta",
+  embeddings: "openai-beta",
+  messages: "anthropic-beta",
+};
+const MAX_BETA = 1024;
 
 /** The state of one request. */
 export class Turn {
@@ -36,6 +48,8 @@ export class Turn {
   readonly client: string | undefined;
   readonly keyHeader: string | undefined;
   readonly beganMs: number;
+  /** Milliseconds that its body took: what a slow client takes for that is taken from nobody's time. */
+  readingMs = 0;
   /** Who was asked last. */
   provider = "";
   model = "";
@@ -46,6 +60,10 @@ export class Turn {
   upstreamId: string | undefined;
   /** A plugin has had the model asked once more. */
   isRepaired = false;
+  /** What answers took. */
+  readonly tally = new Tally();
+  /** Counts that for the client. */
+  admitted: Admitted = UNCOUNTED;
   /** Headers for the answer, whatever it is: names and values in turn. */
   readonly headers: string[] = [];
   #context: RequestContext | undefined;
@@ -68,14 +86,15 @@ export class Turn {
   }
 
   #newContext(): RequestContext {
-    const { traceparent, "cache-control": cacheControl = "" } = this.exchange.headers;
+    const { traceparent, "cache-control": cacheControl = "", [BETA_HEADERS[this.api]]: beta = "" } = this.exchange.headers;
     return this.core.host.request({
       id: this.id,
       ...(traceparent !== undefined && { traceparent }),
       attributes: {
         api: this.api,
         ...(this.client !== undefined && { client: this.client }),
-        ...(cacheControl !== "" && cacheControl.length <= MAX_DIRECTIVES && { "cache-control": cacheControl }),
+        ...(cacheControl !== "" && cacheControl.length <= MAX_DIRECTIVES && { "cache-control": cacheControl.toLowerCase() }),
+        ...(beta !== "" && beta.length <= MAX_BETA && { beta }),
       },
       timeoutMs: this.timeLeftMs,
       signal: this.exchange.signal,
@@ -84,7 +103,7 @@ export class Turn {
 
   /** Milliseconds until the request must be over. */
   get timeLeftMs(): number {
-    return this.core.limits.timeoutMs - (this.core.clock() - this.beganMs);
+    return this.core.limits.timeoutMs - (this.core.clock() - this.beganMs - this.readingMs);
   }
 
   /** An attempt begins. */

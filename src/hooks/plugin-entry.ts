@@ -15,6 +15,8 @@ export interface HookCallOptions {
   readonly context: RequestContext;
   readonly signal?: AbortSignal;
   readonly timeoutMs?: number;
+  /** Milliseconds that it may besides wait for an instance. */
+  readonly waitMs?: number;
   /** Name of the hook, as it is published; here only if somebody subscribes. */
   readonly hook?: string;
 }

@@ -79,11 +79,15 @@ export class HookRun {
 
   /** What a plugin may know of the request now; the same object for all to whom it is the same, so that it is written once. */
   #shownTo({ access }: Seat): Shown {
-    if (this.#shown === undefined || !access.sees(this.request, this.#shown.attributes)) this.#shown = new Shown(this.request, access.shown(this.request));
+    if (this.#shown === undefined || !access.sees(this.request, this.#shown.attributes))
+      this.#shown = new Shown(this.request, access.shown(this.request));
     return this.#shown;
   }
 
-  /** What a call may take: what is left to the request, to the hook and to the plugin. */
+  /**
+   * What a call may take: what is left to the request, to the hook and to the plugin. Waiting until the plugin has done with other
+   * requests counts towards the first two alone: one that takes long must not make those fail that come after it.
+   */
   #callOptions(seat: Seat, fn: string): HookCallOptions {
     const { plugin } = seat;
     const signal = this.#signal;
@@ -91,13 +95,14 @@ export class HookRun {
     const context = this.request;
     const hookLeft = this.#endsAt === Number.POSITIVE_INFINITY ? this.#endsAt : this.#endsAt - this.#environment.clock();
     const left = this.#overtime ? hookLeft : Math.min(hookLeft, context.timeLeftMs);
-    if (left === Number.POSITIVE_INFINITY) return signal === undefined ? { context } : { context, signal };
+    if (left === Number.POSITIVE_INFINITY) return signal === undefined ? { context, waitMs: left } : { context, waitMs: left, signal };
     if (left <= 0) {
       const limit = hookLeft <= 0 ? this.hook.definition.timeoutMs : context.timeoutMs;
       throw new MortiseError("MORTISE_TIMEOUT", { plugin: plugin.name, function: fn, limit });
     }
     const timeoutMs = Math.min(left, seat.timeoutMs);
-    return signal === undefined ? { context, timeoutMs } : { context, timeoutMs, signal };
+    const waitMs = left - timeoutMs;
+    return signal === undefined ? { context, timeoutMs, waitMs } : { context, timeoutMs, waitMs, signal };
   }
 
   #read<T>(seat: Seat, fn: string, wire: AnyWire, given: T, shown: ShownContext, output: HookOutput): Decision<T, unknown> {

@@ -27,15 +27,17 @@ export function callOf(
 }
 
 export const NO_OPTIONS: CallOptions = Object.freeze({});
-const CALL_OPTIONS: Record<keyof CallOptions, true> = { signal: true, context: true, timeoutMs: true, hook: true };
+const CALL_OPTIONS: Record<keyof CallOptions, true> = { signal: true, context: true, timeoutMs: true, waitMs: true, hook: true };
 
 /** @throws MortiseError MORTISE_INVALID_OPTION */
 export function checkCallOptions(options: CallOptions): void {
   if (typeof options !== "object" || options === null) throw invalidOption("options", options === null ? "null" : typeof options, "an object");
   for (const key of Object.keys(options))
     if (!Object.hasOwn(CALL_OPTIONS, key)) throw invalidOption(key, "unknown", `one of ${Object.keys(CALL_OPTIONS).join(", ")}`);
-  const { signal, timeoutMs } = options;
+  const { signal, timeoutMs, waitMs } = options;
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidOption("signal", typeof signal, "an AbortSignal");
   if (timeoutMs !== undefined && !(typeof timeoutMs === "number" && timeoutMs > 0))
     throw invalidOption("timeoutMs", printable(timeoutMs), "more than 0 milliseconds");
+  if (waitMs !== undefined && !(typeof waitMs === "number" && waitMs >= 0))
+    throw invalidOption("waitMs", printable(waitMs), "0 milliseconds or more");
 }

@@ -22,6 +22,8 @@ export interface CallOptions {
   readonly context?: unknown;
   /** Milliseconds for this call, waiting included. @default limits.timeoutMs */
   readonly timeoutMs?: number;
+  /** Milliseconds that it may besides wait for an instance, which others have: they do not count towards `timeoutMs`. @default 0 */
+  readonly waitMs?: number;
   /** Hook that the call is made for, as it is published. @default none */
   readonly hook?: string;
 }

@@ -28,6 +28,8 @@ export class Plugin {
   readonly declared: Declared;
   /** Where its functions run. */
   readonly isolation: Isolation;
+  /** Instances that it has at most: calls that can run at a time. */
+  readonly maxInstances: number;
   readonly #state: PluginState;
   readonly #exports: ExportTable;
   readonly #pool: RunnerPool;
@@ -50,6 +52,7 @@ export class Plugin {
     this.version = parts.version ?? this.declared.version ?? "1";
     this.digest = parts.digest ?? "";
     this.isolation = parts.isolation;
+    this.maxInstances = parts.pool.maxInstances;
     this.#state = parts.state;
     this.#exports = parts.exports;
     this.#pool = new RunnerPool(this.name, parts.state, parts.runners, parts.pool, parts.state.clock);
@@ -170,12 +173,13 @@ export class Plugin {
   async #startLater(
     fn: string,
     input: PluginInput,
-    { context, caller, signal = caller?.signal }: StartOptions,
+    { context, caller, signal = caller?.signal, waitMs = 0 }: StartOptions,
     statedMs: number,
     mayBegin: MayBegin,
     notes: CallNotes | undefined,
   ): Promise<PluginOutput> {
-    const { slot, leftMs: timeoutMs, waited } = await this.#obtain(fn, statedMs, signal, caller);
+    const { slot, leftMs, waited } = await this.#obtain(fn, statedMs + waitMs, signal, caller);
+    const timeoutMs = Math.min(statedMs, leftMs);
     let goesOn = false;
     let called = false;
     try {

@@ -1,7 +1,7 @@
 // What a response without success means: what the plugin says, or else what its status says.
 
 import type { HttpResponse } from "../api/http.ts";
-import { keyOf } from "./hidden-key.ts";
+import { bytesWithoutHidden } from "./hidden-key.ts";
 import { parseRequest } from "./http-wire.ts";
 import type { Operation } from "./operation.ts";
 import { type ErrorPayload, readPayload } from "./payload.ts";
@@ -20,9 +20,13 @@ export interface ClassifyParts {
 /** The error for a response; `fn` is the function that the request came from. */
 export async function classify(parts: ClassifyParts, operation: Operation, response: HttpResponse, fn: string): Promise<Error> {
   const { guest, now } = parts;
-  const said = guest.has("classify_chat_error") ? await ask(guest, operation, response) : undefined;
+  const { hidden } = operation;
+  // Also before the plugin sees it, which may cut what it says, and leave a part of a secret.
+  const said = guest.has("classify_chat_error")
+    ? await ask(guest, operation, { ...response, body: bytesWithoutHidden(response.body, hidden) })
+    : undefined;
   if (said !== undefined) return providerError({ plugin: guest.name, function: "classify_chat_error" }, said);
-  return providerError({ plugin: guest.name, function: fn }, chatStatusError(response, { nowMs: now(), key: keyOf(operation.cfg) }));
+  return providerError({ plugin: guest.name, function: fn }, chatStatusError(response, { nowMs: now(), hidden }));
 }
 
 async function ask(guest: ProviderGuest, operation: Operation, response: HttpResponse): Promise<ErrorPayload | undefined> {

@@ -5,7 +5,6 @@ import { buildRequest } from "./build-request.ts";
 import { classify } from "./classify.ts";
 import { readChatResponse, readEmbeddings, readTexts } from "./chat-shapes.ts";
 import type { Dialect } from "./dialect.ts";
-import { keyOf } from "./hidden-key.ts";
 import { isSuccess, parseRequest, responseBox } from "./http-wire.ts";
 import type { Operation } from "./operation.ts";
 import { providerError, translated } from "./provider-errors.ts";
@@ -60,7 +59,7 @@ export function generation3(parts: Parts3): Dialect {
 async function ask({ guest, http, now }: Parts3, operation: Operation, fn: string, input: string): Promise<HttpResponse> {
   const response = await send(http, guest, operation, fn, await buildRequest(guest, operation, fn, input));
   if (!isSuccess(response.status)) {
-    const context = { nowMs: now(), key: keyOf(operation.cfg) };
+    const context = { nowMs: now(), hidden: operation.hidden };
     throw providerError({ plugin: guest.name, function: fn }, statusError(response, context));
   }
   return response;

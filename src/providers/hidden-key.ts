@@ -1,24 +1,30 @@
-// Keeps a provider's key out of errors: servers quote what they refuse.
+// Keeps a provider's key and other secrets out of errors: servers quote what they refuse.
 
 import { isRecord, parseJson } from "./shapes.ts";
 
-/** Shorter keys are none, and could be a part of any word. */
-const MIN_CHARS = 4;
+/** Shorter keys are none, and could be a part of any word; secrets could be words themselves. */
+const MIN_KEY_CHARS = 4;
+const MIN_SECRET_CHARS = 8;
+const MARK = "[key]";
 
-/** The key of a configuration in JSON. */
-export function keyOf(cfg: string): string | undefined {
+/** What is hidden: the key of a configuration in JSON and the secrets of the options, also as JSON writes them. The longest come first. */
+export function hiddenOf(cfg: string, secrets: readonly string[]): readonly string[] {
   const config = parseJson(cfg);
   const key = isRecord(config) && typeof config["api_key"] === "string" ? config["api_key"].trim() : "";
-  return key.length < MIN_CHARS ? undefined : key;
+  const found = secrets.filter((secret) => secret.length >= MIN_SECRET_CHARS);
+  if (key.length >= MIN_KEY_CHARS) found.push(key);
+  const written = new Set(found.flatMap((text) => [text, JSON.stringify(text).slice(1, -1)]));
+  return [...written].toSorted((a, b) => b.length - a.length);
 }
 
-/** A text without the key. */
-export function withoutKey(text: string, key: string | undefined): string {
-  return key === undefined ? text : text.replaceAll(key, "[key]");
+/** A text without what is hidden. */
+export function withoutHidden(text: string, hidden: readonly string[]): string {
+  return hidden.reduce((rest, one) => rest.replaceAll(one, MARK), text);
 }
 
-/** Bytes of text without the key; those that do not have it are left as they are. */
-export function bytesWithoutKey(bytes: Uint8Array<ArrayBuffer>, key: string | undefined): Uint8Array<ArrayBuffer> {
-  if (key === undefined || !Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(key)) return bytes;
-  return new TextEncoder().encode(withoutKey(new TextDecoder().decode(bytes), key));
+/** Bytes of text without what is hidden; those that do not have it are left as they are. */
+export function bytesWithoutHidden(bytes: Uint8Array<ArrayBuffer>, hidden: readonly string[]): Uint8Array<ArrayBuffer> {
+  const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (!hidden.some((one) => all.includes(one))) return bytes;
+  return new TextEncoder().encode(withoutHidden(new TextDecoder().decode(bytes), hidden));
 }

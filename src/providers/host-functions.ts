@@ -5,6 +5,7 @@ import { LOG_LEVELS } from "../abi/guest.ts";
 import { MortiseError, isMortiseError, printable } from "../api/errors.ts";
 import type { HttpCall, HttpRequest, HttpResponse, StreamingHttpService } from "../api/http.ts";
 import { readStreamItem } from "./chat-shapes.ts";
+import { hiddenOf } from "./hidden-key.ts";
 import { isSuccess, readRequestBox, responseBox } from "./http-wire.ts";
 import { MAX_STREAMS, ProviderCall } from "./provider-call.ts";
 import { transportPayload } from "./provider-errors.ts";
@@ -19,6 +20,8 @@ export interface HostFunctionParts {
   readonly logger: Logger | undefined;
   /** Bytes of log text for each call. */
   readonly logBytes: number;
+  /** Kept out of errors that plugins are told; the key is not known here. */
+  readonly secrets: readonly string[];
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -64,7 +67,7 @@ function plainResponse(status: number, text: string): HttpResponse {
 }
 
 /** What is not allowed stops the plugin here. A response without success is an error, since an open stream has no status. */
-async function streamOpen({ http, now }: HostFunctionParts, context: CallContext, address: bigint): Promise<bigint> {
+async function streamOpen({ http, secrets, now }: HostFunctionParts, context: CallContext, address: bigint): Promise<bigint> {
   const call = callOf(context);
   const request = readRequest(context, address);
   if (call.openStreams >= MAX_STREAMS) throw fault(context, `${MAX_STREAMS} streams are open already`);
@@ -72,7 +75,8 @@ async function streamOpen({ http, now }: HostFunctionParts, context: CallContext
   const { signal } = context;
   try {
     const stream = await http.open(request, httpCallOf(context));
-    if (!isSuccess(stream.status)) return context.store(openError(chatStatusError(await readAll(stream), { nowMs: now(), key: undefined })));
+    if (!isSuccess(stream.status))
+      return context.store(openError(chatStatusError(await readAll(stream), { nowMs: now(), hidden: hiddenOf("", secrets) })));
     return context.store(JSON.stringify({ status: "ok", stream_id: call.keep(stream) }));
   } catch (error) {
     if (signal.aborted) return 0n; // nobody is there to read it

@@ -2,8 +2,9 @@
 
 import { LOG_LEVELS } from "../abi/guest.ts";
 import { MortiseError, isMortiseError, printable } from "../api/errors.ts";
-import { resolveLimits } from "../api/limits.ts";
+import { type Limits, resolveLimits } from "../api/limits.ts";
 import type { PluginOptions } from "../host/options.ts";
+import { nativePath } from "../loader/load-native.ts";
 import { assemblePlugin } from "../loader/load-plugin.ts";
 import type { ManifestSource, ResolvedManifest } from "../manifest/manifest.ts";
 import { readManifest } from "../manifest/read-manifest.ts";
@@ -18,6 +19,7 @@ import { generation3 } from "./generation-3.ts";
 import { PARSER, type ProviderExports, readGeneration } from "./generation.ts";
 import { askedHosts, grantedHosts } from "./granted-hosts.ts";
 import { providerFunctions } from "./host-functions.ts";
+import { loadNativeProvider } from "./native-guests.ts";
 import { type ProviderOptions, type ResolvedProviderOptions, resolveProviderOptions } from "./options.ts";
 import { PASS_FUNCTION, PassHeads } from "./pass-heads.ts";
 import { readPassSupport } from "./pass-support.ts";
@@ -32,11 +34,16 @@ import { isRecord, parseJson } from "./shapes.ts";
 const NO_INPUT = "null";
 /** Characters of a URL or the name of a variable. */
 const MAX_TEXT_CHARS = 8192;
+/** Memory of an instance of generation 3, and the most that it gives. */
+const MEMORY_BYTES = 256 << 20;
+/** An instance among several that has grown to this, with a large request, is replaced: memory never shrinks. */
+const RECYCLE_BYTES = 32 << 20;
 /** Keys of the configuration that are for the host as well, and that no plugin needs to declare. */
 const HOST_KEYS: ReadonlySet<string> = new Set(["allowed_hosts", "base_url"]);
 
 /**
- * Loads a provider plugin of QueryMT, of generation 2 or 3.
+ * Loads a provider plugin of QueryMT, of generation 2 or 3; or a native plugin with the functions of generation 2, if
+ * `options.native` allows it.
  *
  * @param source path, URL, bytes or manifest; docs/manifest.md has every form
  * @throws MortiseError MORTISE_PROVIDER_REFUSED if it is no provider or too old, MORTISE_PROVIDER_ERROR if it does not accept
@@ -45,14 +52,25 @@ const HOST_KEYS: ReadonlySet<string> = new Set(["allowed_hosts", "base_url"]);
 export async function loadProvider(source: ManifestSource, options: ProviderOptions = {}): Promise<Provider> {
   const { own, plugin } = resolveProviderOptions(options);
   const limits = resolveLimits(options.limits);
+  const path = nativePath(source, {});
+  if (path !== undefined) return introduceNative(path, own, plugin, limits.timeoutMs);
   const manifest = await readManifest(source, { maxBytes: limits.moduleBytes, signal: options.signal });
   const name = options.name ?? manifest.name;
   const exports = readGeneration(name, exportedFunctions(manifest, name));
   const hosts = grantedHosts(options.permissions?.hosts, own.config["allowed_hosts"], manifest);
   const http = createHttp(hosts, own);
-  const guests = new Guests(manifest, { ...plugin, name, limits: options.limits ?? {} }, exports, own, http, limits.logBytes, limits.timeoutMs);
+  const standard = exports.generation === 3 ? limitsFor3(manifest) : {};
+  const guests = new Guests(
+    manifest,
+    { ...plugin, name, limits: { ...standard, ...options.limits } },
+    exports,
+    own,
+    http,
+    limits.logBytes,
+    limits.timeoutMs,
+  );
   try {
-    return await introduce({ name, manifest, exports, own, hosts, http, guests, plugin, limitMs: limits.timeoutMs });
+    return await introduce({ name, exports, own, hosts, http, guests, plugin, limitMs: limits.timeoutMs });
   } catch (error) {
     await guests.close();
     http.close();
@@ -71,6 +89,14 @@ function exportedFunctions({ modules }: ResolvedManifest, plugin: string): Reado
   }
 }
 
+/**
+ * Room for bodies of requests, which cross as JSON: the plugin holds a text some 13 times over while it builds a request of it, and
+ * bytes of an image, which are numbers there, 25 times. What a manifest says comes first.
+ */
+function limitsFor3({ memory }: ResolvedManifest): Limits {
+  return { ...(memory.maxPages === undefined && { memoryBytes: MEMORY_BYTES }), outputBytes: MEMORY_BYTES };
+}
+
 function createHttp(hosts: readonly string[], { http }: ResolvedProviderOptions): GuardedHttp {
   const { fetch, ca, ...rest } = http;
   return fetch === undefined
@@ -82,10 +108,12 @@ function createHttp(hosts: readonly string[], { http }: ResolvedProviderOptions)
 class Guests {
   readonly #manifest: ResolvedManifest;
   readonly #options: PluginOptions;
-  /** There is one instance at a time: parsers of generation 3 live in it. */
+  /** There is one instance at a time, for everything. */
   readonly #isOne: boolean;
   readonly #limitMs: number;
   readonly #made = new Set<ProviderGuest>();
+  #main: Promise<ProviderGuest> | undefined;
+  #parsers: Promise<ProviderGuest> | undefined;
   #aside: Promise<ProviderGuest> | undefined;
   #closed = false;
 
@@ -93,14 +121,14 @@ class Guests {
     manifest: ResolvedManifest,
     plugin: PluginOptions,
     { generation }: ProviderExports,
-    { maxInstances }: ResolvedProviderOptions,
+    { maxInstances, secrets }: ResolvedProviderOptions,
     http: GuardedHttp,
     logBytes: number,
     limitMs: number,
   ) {
     const { hostFunctions = {}, logger } = plugin;
-    const functions = { ...hostFunctions["extism:host/user"], ...providerFunctions({ http, logger, logBytes, now: Date.now }) };
-    this.#isOne = generation === 3 || maxInstances === 1;
+    const functions = { ...hostFunctions["extism:host/user"], ...providerFunctions({ http, logger, logBytes, secrets, now: Date.now }) };
+    this.#isOne = maxInstances === 1;
     this.#manifest = manifest;
     this.#options = {
       ...plugin,
@@ -108,18 +136,29 @@ class Guests {
       hostFunctions: { ...hostFunctions, "extism:host/user": functions },
       // Closed with the provider, not with one of its plugins.
       http: { service: { request: (request, call) => http.request(request, call), close: () => {} } },
-      ...(this.#isOne ? {} : { stateless: true, pool: { maxInstances } }),
+      ...(!this.#isOne && { stateless: true, pool: { maxInstances, ...(generation === 3 && { recycleBytes: RECYCLE_BYTES }) } }),
     };
     this.#limitMs = limitMs;
   }
 
   /** The plugin that serves the provider. */
   main(): Promise<ProviderGuest> {
-    return this.#make({}, this.#isOne);
+    this.#main ??= this.#make({}, this.#isOne);
+    return this.#main;
+  }
+
+  /** The one instance that parsers of streams live in, where no other call can trap or meet a limit. Made when it is needed. */
+  parsers(setUp: SetUp): Promise<ProviderGuest> {
+    if (this.#isOne) return this.main();
+    this.#parsers ??= this.#prepared(this.#make(ONE, true), setUp).catch((error: unknown) => {
+      this.#parsers = undefined;
+      throw error;
+    });
+    return this.#parsers;
   }
 
   /** One for calls that keep an instance busy for long, made once. */
-  aside(setUp: (guest: ProviderGuest) => Promise<void>, maxInstances: number): Promise<ProviderGuest> {
+  aside(setUp: SetUp, maxInstances: number): Promise<ProviderGuest> {
     this.#aside ??= this.#prepared(this.#make({ stateless: true, pool: { maxInstances } }, false), setUp).catch((error: unknown) => {
       // What stood in the way may be gone the next time.
       this.#aside = undefined;
@@ -129,8 +168,8 @@ class Guests {
   }
 
   /** One to try things on. */
-  stage(setUp: (guest: ProviderGuest) => Promise<void>): Promise<ProviderGuest> {
-    return this.#prepared(this.#make({}, false), setUp);
+  stage(setUp: SetUp): Promise<ProviderGuest> {
+    return this.#prepared(this.#make(ONE, false), setUp);
   }
 
   async close(): Promise<void> {
@@ -138,7 +177,7 @@ class Guests {
     await Promise.all(Array.from(this.#made, (guest) => guest.close(true)));
   }
 
-  async #prepared(making: Promise<ProviderGuest>, setUp: (guest: ProviderGuest) => Promise<void>): Promise<ProviderGuest> {
+  async #prepared(making: Promise<ProviderGuest>, setUp: SetUp): Promise<ProviderGuest> {
     const guest = await making;
     try {
       await setUp(guest);
@@ -158,15 +197,38 @@ class Guests {
   }
 }
 
+/** Loads a provider in native code, which has no use for requests that the host makes. */
+async function introduceNative(path: string, own: ResolvedProviderOptions, plugin: PluginOptions, limitMs: number): Promise<Provider> {
+  const { name, exports, guest } = await loadNativeProvider(path, plugin, limitMs, own.maxInstances);
+  const one = (): Promise<ProviderGuest> => Promise.resolve(guest);
+  const guests: GuestSource = { main: one, parsers: one, aside: one, stage: one, close: () => guest.close(true) };
+  const http = createHttp([], own);
+  try {
+    return await introduce({ name, exports, own, hosts: [], http, guests, plugin, limitMs });
+  } catch (error) {
+    await guests.close();
+    http.close();
+    throw error;
+  }
+}
+
+/** Where the plugins of a provider come from. */
+interface GuestSource extends Pick<Guests, "main" | "parsers" | "aside" | "stage" | "close"> {}
+
+/** Gives a plugin its configuration. */
+type SetUp = (guest: ProviderGuest) => Promise<void>;
+
+/** One instance, which keeps what it was told. */
+const ONE = { stateless: false, pool: {} } as const;
+
 /** What a provider is introduced with. */
 interface Introduction {
   readonly name: string;
-  readonly manifest: ResolvedManifest;
   readonly exports: ProviderExports;
   readonly own: ResolvedProviderOptions;
   readonly hosts: readonly string[];
   readonly http: GuardedHttp;
-  readonly guests: Guests;
+  readonly guests: GuestSource;
   readonly plugin: PluginOptions;
   /** Milliseconds of one call. */
   readonly limitMs: number;
@@ -184,17 +246,29 @@ async function introduce({ name, exports, own, hosts, http, guests, plugin, limi
   const { config, dropped } = pruneConfig(own.config, configSchema);
   const cfg = toJson("config", config);
   await guest.call("from_config", cfg);
-  guest.setUpWith([
+  const again = [
     ["init_logging", logging],
     ["from_config", cfg],
-  ]);
+  ] as const;
+  guest.setUpWith(again);
   const setUp = async (other: ProviderGuest): Promise<void> => {
     await other.call("init_logging", "0");
     await other.call("from_config", cfg);
   };
+  const setUpParsers = async (other: ProviderGuest): Promise<void> => {
+    for (const [fn, input] of again) await other.call(fn, input);
+    other.setUpWith(again);
+  };
   const rehearsals = exports.generation === 3 ? new Rehearsals(own.feeding, () => guests.stage(setUp)) : undefined;
   const streamLimits = { maxBytes: own.maxStreamBytes, option: "http.maxStreamBytes" };
-  const parts = { guest, http, maxLineBytes: own.maxLineBytes, now: Date.now, aside: () => guests.aside(setUp, own.maxInstances) };
+  const parts = {
+    guest,
+    http,
+    maxLineBytes: own.maxLineBytes,
+    now: Date.now,
+    parsers: () => guests.parsers(setUpParsers),
+    aside: () => guests.aside(setUp, own.maxInstances),
+  };
   const withKey = typeof own.apiKey === "string" ? toJson("config", { ...config, api_key: own.apiKey }) : cfg;
   const stated = own.config["base_url"];
   const baseUrl = typeof stated === "string" ? stated : ownUrl;

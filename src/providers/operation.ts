@@ -2,7 +2,8 @@
 
 import { MortiseError, isMortiseError } from "../api/errors.ts";
 import type { HttpCall } from "../api/http.ts";
-import { hideKey } from "./provider-errors.ts";
+import { hiddenOf } from "./hidden-key.ts";
+import { hideIn, payloadOf } from "./provider-errors.ts";
 
 /** Options of one request. */
 export interface RequestOptions {
@@ -20,6 +21,8 @@ export interface OperationParts {
   readonly cfg: string;
   readonly isOverridden: boolean;
   readonly timeoutMs: number;
+  /** Kept out of its errors, besides the key. */
+  readonly secrets: readonly string[];
   /** Each ends it; a MortiseError as the reason becomes its error. */
   readonly signals: readonly AbortSignal[];
 }
@@ -32,14 +35,16 @@ export class Operation {
   readonly isOverridden: boolean;
   readonly statedMs: number;
   readonly #plugin: string;
+  readonly #secrets: readonly string[];
   /** Made when somebody asks for the signal. */
   #controller: AbortController | undefined;
   #reason: MortiseError | undefined;
   readonly #endsAt: number;
   readonly #release: () => void;
 
-  constructor({ plugin, name, cfg, isOverridden, timeoutMs, signals }: OperationParts) {
+  constructor({ plugin, name, cfg, isOverridden, timeoutMs, secrets, signals }: OperationParts) {
     this.#plugin = plugin;
+    this.#secrets = secrets;
     this.cfg = cfg;
     this.isOverridden = isOverridden;
     this.statedMs = timeoutMs;
@@ -67,14 +72,19 @@ export class Operation {
     return this.#endsAt - performance.now();
   }
 
+  /** What errors must not tell. */
+  get hidden(): readonly string[] {
+    return hiddenOf(this.cfg, this.#secrets);
+  }
+
   /** A request of HTTP that the host makes for a function of the plugin. */
   httpCall(fn: string): HttpCall {
     return { plugin: this.#plugin, function: fn, timeoutMs: this.timeLeftMs, statedMs: this.statedMs, signal: this.signal };
   }
 
-  /** The error for what went wrong: that of the end, if there was one, since everything else follows from it. It has no key in it. */
+  /** The error for what went wrong: that of the end, if there was one, since everything else follows from it. It has no key and no secret in it. */
   errorFor(error: unknown): unknown {
-    return this.#reason ?? hideKey(error, this.cfg);
+    return this.#reason ?? (payloadOf(error) === undefined ? error : hideIn(error, this.hidden));
   }
 
   /** Ends what is under way with an error. */

@@ -29,7 +29,7 @@ export interface ProviderOptions extends Common {
    * whose host the provider asks for, and `allowed_hosts`, which grants hosts where `permissions.hosts` does not say.
    */
   readonly config?: Readonly<Record<string, unknown>>;
-  /** The key for `api_key`, or a function that gives it before each request. @default the configuration's */
+  /** The key for `api_key`, or a function that gives it before each request, in the time of that. @default the configuration's */
   readonly apiKey?: string | (() => string | undefined | PromiseLike<string | undefined>);
   /** What the plugin may read as its environment. That of the process is never read. @default empty */
   readonly environment?: Readonly<Record<string, string>>;
@@ -38,7 +38,10 @@ export interface ProviderOptions extends Common {
   readonly requestTimeoutMs?: number;
   /** Milliseconds for one stream from its request to its end. @default 600,000 */
   readonly streamTimeoutMs?: number;
-  /** Requests that a provider of generation 2 can work on at a time, each with an instance. @default 8 */
+  /**
+   * Instances for calls at a time, besides the one that parsers of generation 3 live in; in generation 2 a request is one call.
+   * With 1 everything, parsers too, shares one instance, for providers that keep something between calls. @default 8
+   */
   readonly maxInstances?: number;
   /** Bytes of one line of a stream. @default 1 MiB */
   readonly maxLineBytes?: number;
@@ -60,6 +63,8 @@ export interface ResolvedProviderOptions {
   readonly maxInstances: number;
   readonly maxLineBytes: number;
   readonly feeding: Feeding;
+  /** Kept out of errors, whatever else the plugin's options do with them. */
+  readonly secrets: readonly string[];
 }
 
 const FEEDINGS: readonly Feeding[] = ["auto", "lines", "chunks"];
@@ -103,6 +108,7 @@ export function resolveProviderOptions(options: ProviderOptions): { readonly own
       maxInstances: readWhole("maxInstances", maxInstances, 8),
       maxLineBytes: readWhole("maxLineBytes", maxLineBytes, 1 << 20),
       feeding,
+      secrets: Array.isArray(plugin.secrets) ? plugin.secrets.filter((secret) => typeof secret === "string") : [],
     },
     plugin: { ...plugin, config: environment },
   };

@@ -4,7 +4,7 @@ import type { HttpResponse } from "../api/http.ts";
 import { invalidOption } from "../api/limits.ts";
 import type { GuardedHttp, PreparedRequest, StreamLimits } from "../services/http/guarded-http.ts";
 import type { Caller } from "../services/http/work.ts";
-import { bytesWithoutKey } from "./hidden-key.ts";
+import { bytesWithoutHidden } from "./hidden-key.ts";
 import { MAX_ERROR_BYTES } from "./http-wire.ts";
 import { checkPassHeaders } from "./pass-headers.ts";
 import { PASS_APIS, PASS_FUNCTION, type PassApi } from "./pass-heads.ts";
@@ -159,8 +159,8 @@ export interface RefusedResponse extends HttpResponse {
   readonly api: PassApi;
 }
 
-/** A response as errors tell it: without the key, and cut where it is too long. */
-export function shortened({ status, headers, body }: HttpResponse, key: string | undefined): HttpResponse {
-  const told = bytesWithoutKey(body, key);
+/** A response as errors tell it: without what is hidden, and cut where it is too long. */
+export function shortened({ status, headers, body }: HttpResponse, hidden: readonly string[]): HttpResponse {
+  const told = bytesWithoutHidden(body, hidden);
   return { status, headers, body: told.length > MAX_ERROR_BYTES ? told.slice(0, MAX_ERROR_BYTES) : told };
 }

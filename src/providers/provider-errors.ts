@@ -2,7 +2,7 @@
 
 import { MortiseError, isMortiseError, printable } from "../api/errors.ts";
 import { codeOf } from "../services/http/failures.ts";
-import { keyOf, withoutKey } from "./hidden-key.ts";
+import { withoutHidden } from "./hidden-key.ts";
 import { type ErrorPayload, type TransportKind, isRetryable, readErrorText, retryAfterOf } from "./payload.ts";
 import type { Giver } from "./shapes.ts";
 
@@ -21,15 +21,16 @@ export function providerError(giver: Giver, payload: ErrorPayload, cause?: unkno
   return new MortiseError("MORTISE_PROVIDER_ERROR", details, cause);
 }
 
-/** The error without the key of a configuration in JSON, wherever a server, or a plugin after it, repeats it. */
-export function hideKey(error: unknown, cfg: string): unknown {
+/** The error without what {@link hiddenOf} gives, wherever a server, or a plugin after it, repeats it. */
+export function hideIn(error: unknown, hidden: readonly string[]): unknown {
   const payload = payloadOf(error);
   if (payload === undefined || !isMortiseError(error)) return error;
-  const key = keyOf(cfg);
-  if (key === undefined || !Object.values(payload).some((value) => typeof value === "string" && value.includes(key))) return error;
-  const told = Object.fromEntries(Object.entries(payload).map(([name, value]) => [name, typeof value === "string" ? withoutKey(value, key) : value]));
+  const told = Object.fromEntries(
+    Object.entries(payload).map(([name, value]) => [name, typeof value === "string" ? withoutHidden(value, hidden) : value]),
+  );
+  if (Object.entries(payload).every(([name, value]) => told[name] === value)) return error;
   const { plugin, function: fn } = error.details;
-  // Without what it came from, which has the key too.
+  // Without what it came from, which has it too.
   return providerError({ plugin: String(plugin), function: String(fn) }, told as ErrorPayload);
 }
 

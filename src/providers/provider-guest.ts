@@ -33,10 +33,20 @@ const ABORTS: ReadonlySet<string> = new Set(["MORTISE_TRAP", "MORTISE_UNCAUGHT_E
 /** A function that has done nothing but trap so often is not called any more. */
 const MAX_TRAPS = 3;
 
+/**
+ * Bytes of input for which a call may take its time once more: bodies cross as JSON, and a plugin takes an eighth of a second for as
+ * many, or a quarter.
+ */
+const BYTES_FOR_AS_LONG = 4 << 20;
+/** Inputs of so many bytes take turns, each with the time that it may take: at once, they would all be late. */
+const LARGE_BYTES = 256 << 10;
+
 /** Options of one call. */
 export interface GuestCallOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds for the call. @default what the plugin's limits say */
+  /** As `signal` for the time until the call begins, and not after: what it began runs to its end. @default signal */
+  readonly waitSignal?: AbortSignal | undefined;
+  /** Milliseconds for the call. @default what the plugin's limits say, and as much again for every 4 MiB of input */
   readonly timeoutMs?: number;
   /** What belongs to the call. @default a call without streams */
   readonly call?: ProviderCall;
@@ -51,6 +61,8 @@ export class ProviderGuest {
   readonly #plugin: Plugin;
   /** Lets calls in one at a time, so that nothing happens between the look at the instance and the call. */
   readonly #lane: Gate | undefined;
+  /** Lets large inputs in one at a time, where others need no lane. */
+  readonly #largeLane = new Gate(1);
   readonly #traps = new Map<string, number>();
   readonly #limitMs: number;
   #setUp: readonly (readonly [fn: string, input: string])[] = [];
@@ -96,13 +108,16 @@ export class ProviderGuest {
    *
    * @throws MortiseError MORTISE_PROVIDER_ERROR, also for functions that are missing or always trap, or why the call failed
    */
-  async call(fn: string, input: string | Uint8Array, { signal, timeoutMs, call, instance, served }: GuestCallOptions = {}): Promise<PluginOutput> {
+  async call(fn: string, input: string | Uint8Array, options: GuestCallOptions = {}): Promise<PluginOutput> {
+    const { signal, waitSignal = signal, timeoutMs, call, instance, served } = options;
     if (!this.has(fn)) throw this.#notImplemented(fn, `the plugin has no "${fn}"`);
     if ((this.#traps.get(fn) ?? 0) >= MAX_TRAPS)
       throw this.#notImplemented(fn, `"${fn}" trapped ${MAX_TRAPS} times and never worked; it is not called any more`);
-    const limitMs = timeoutMs === undefined ? this.#limitMs : Math.max(timeoutMs, Number.MIN_VALUE);
+    const limitMs = timeoutMs === undefined ? this.#limitMs * (1 + input.length / BYTES_FOR_AS_LONG) : Math.max(timeoutMs, Number.MIN_VALUE);
     const context = call ?? new ProviderCall(limitMs);
-    const leave = await this.#lane?.enter(signal ?? NEVER).catch((error: unknown) => {
+    // Whoever brings a time of its own waits for the network in it.
+    const lane = this.#lane ?? (timeoutMs === undefined && input.length >= LARGE_BYTES ? this.#largeLane : undefined);
+    const leave = await lane?.enter(waitSignal ?? NEVER).catch((error: unknown) => {
       throw translated({ plugin: this.name, function: fn }, error);
     });
     try {

@@ -3,10 +3,10 @@
 import { MortiseError } from "../api/errors.ts";
 import type { HttpResponse } from "../api/http.ts";
 import { invalidOption } from "../api/limits.ts";
+import { askedKey } from "./asked-key.ts";
 import { chunksOf } from "./chat-shapes.ts";
 import { pruneConfig } from "./config-pruning.ts";
 import type { Dialect } from "./dialect.ts";
-import { keyOf } from "./hidden-key.ts";
 import { Operation, type RequestOptions } from "./operation.ts";
 import { type ResolvedProviderOptions, readMs } from "./options.ts";
 import { withPassHeaders } from "./pass-headers.ts";
@@ -22,7 +22,7 @@ import {
   passWhole,
   shortened,
 } from "./pass-through.ts";
-import { isNotImplemented, providerError } from "./provider-errors.ts";
+import { isNotImplemented } from "./provider-errors.ts";
 import type { ProviderReport } from "./provider-report.ts";
 import type { Rehearsals } from "./rehearsal.ts";
 import { toJson } from "./request-json.ts";
@@ -178,7 +178,7 @@ export class Provider {
     const { heads, parts } = this.#parts.pass;
     const statedMs = this.#checkedMs("forward", stream ? "streamTimeoutMs" : "requestTimeoutMs", options);
     const began = performance.now();
-    const cfg = this.#configNow(config) ?? (await this.#configFor(config));
+    const cfg = this.#configNow(config) ?? (await this.#configFor(config, "forward", options, statedMs));
     const question = { cfg, api, stream };
     const prepared = withPassHeaders(heads.known(question) ?? (await this.#askHead(question, options, statedMs)), headers);
     const timeoutMs = statedMs - (performance.now() - began);
@@ -244,13 +244,28 @@ export class Provider {
     { config }: Pick<ChatRequest, "config">,
   ): Promise<Operation> {
     const timeoutMs = this.#checkedMs(name, limit, options);
-    const cfg = this.#configNow(config) ?? (await this.#configFor(config));
-    return this.#operation(name, cfg, config !== undefined, options, timeoutMs);
+    const known = this.#configNow(config);
+    if (known !== undefined) return this.#operation(name, known, config !== undefined, options, timeoutMs);
+    const began = performance.now();
+    const cfg = await this.#configFor(config, name, options, timeoutMs);
+    return this.#operation(name, cfg, config !== undefined, options, Math.max(1, timeoutMs - (performance.now() - began)));
   }
 
-  #operation(name: string, cfg: string, isOverridden: boolean, { signal }: RequestOptions, timeoutMs: number): Operation {
-    const signals = signal === undefined ? [this.#closed.signal] : [this.#closed.signal, signal];
-    return new Operation({ plugin: this.name, name, cfg, isOverridden, timeoutMs, signals });
+  #operation(name: string, cfg: string, isOverridden: boolean, options: RequestOptions, timeoutMs: number): Operation {
+    return new Operation({
+      plugin: this.name,
+      name,
+      cfg,
+      isOverridden,
+      timeoutMs,
+      secrets: this.#parts.options.secrets,
+      signals: this.#signals(options),
+    });
+  }
+
+  /** What ends a request. */
+  #signals({ signal }: RequestOptions): readonly AbortSignal[] {
+    return signal === undefined ? [this.#closed.signal] : [this.#closed.signal, signal];
   }
 
   /** Checks what a request is made with, and gives the milliseconds that it has. */
@@ -276,7 +291,7 @@ export class Provider {
   async #refusal({ cfg, api }: HeadQuestion, whole: HttpResponse, options: RequestOptions, timeoutMs: number): Promise<unknown> {
     const operation = this.#operation("forward", cfg, false, options, Math.max(timeoutMs, 1));
     try {
-      const response = shortened(whole, keyOf(cfg));
+      const response = shortened(whole, operation.hidden);
       const error = operation.errorFor(await this.#parts.pass.classify(operation, response));
       const told: RefusedResponse = { ...response, api };
       if (error instanceof MortiseError) Object.defineProperty(error.details, "response", { value: told });
@@ -293,8 +308,8 @@ export class Provider {
   }
 
   /** The configuration of a request as JSON, with the present key. */
-  async #configFor(config: ChatRequest["config"]): Promise<string> {
-    return this.#configWith(config, await this.#key());
+  async #configFor(config: ChatRequest["config"], name: string, options: RequestOptions, timeoutMs: number): Promise<string> {
+    return this.#configWith(config, await this.#key(name, options, timeoutMs));
   }
 
   #configWith(config: ChatRequest["config"], key: string | undefined): string {
@@ -319,13 +334,9 @@ export class Provider {
     return cfg;
   }
 
-  async #key(): Promise<string | undefined> {
+  #key(name: string, options: RequestOptions, timeoutMs: number): string | undefined | Promise<string | undefined> {
     const { apiKey } = this.#parts.options;
     if (typeof apiKey !== "function") return apiKey;
-    try {
-      return await apiKey();
-    } catch (error) {
-      throw providerError({ plugin: this.name, function: "apiKey" }, { type: "auth_error", message: "the option apiKey gave no key" }, error);
-    }
+    return askedKey(apiKey, { plugin: this.name, function: name, timeoutMs, signals: this.#signals(options) });
   }
 }

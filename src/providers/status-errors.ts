@@ -1,7 +1,7 @@
 // What a response without success means, where the plugin does not say.
 
 import type { HttpResponse } from "../api/http.ts";
-import { withoutKey } from "./hidden-key.ts";
+import { withoutHidden } from "./hidden-key.ts";
 import { MAX_ERROR_BYTES, jsonAt } from "./http-wire.ts";
 import type { ErrorPayload, ProviderErrorKind } from "./payload.ts";
 import { retryAfterSecs } from "./retry-after.ts";
@@ -12,17 +12,17 @@ const MAX_MESSAGE_CHARS = 4096;
 export interface StatusContext {
   /** Milliseconds since 1970, for dates in headers. */
   readonly nowMs: number;
-  /** Kept out of what the error says; undefined where it is not known yet. */
-  readonly key: string | undefined;
+  /** Kept out of what the error says. */
+  readonly hidden: readonly string[];
 }
 
 /** For conversations. */
-export function chatStatusError(response: HttpResponse, { nowMs, key }: StatusContext): ErrorPayload {
+export function chatStatusError(response: HttpResponse, { nowMs, hidden }: StatusContext): ErrorPayload {
   const { status } = response;
   if (status === 499) return { type: "cancelled" };
   const after = retryAfterSecs(response, nowMs);
   const wait = after === undefined ? {} : { retry_after_secs: after };
-  return { type: "provider_error", message: messageOf(response, key), kind: kindOf(status), code: String(status), ...wait };
+  return { type: "provider_error", message: messageOf(response, hidden), kind: kindOf(status), code: String(status), ...wait };
 }
 
 function kindOf(status: number): ProviderErrorKind {
@@ -33,9 +33,9 @@ function kindOf(status: number): ProviderErrorKind {
 }
 
 /** For everything else: embeddings, lists of models. */
-export function statusError(response: HttpResponse, { nowMs, key }: StatusContext): ErrorPayload {
+export function statusError(response: HttpResponse, { nowMs, hidden }: StatusContext): ErrorPayload {
   const { status } = response;
-  const message = messageOf(response, key);
+  const message = messageOf(response, hidden);
   const retry_after_secs = retryAfterSecs(response, nowMs) ?? null;
   if (status === 499) return { type: "cancelled" };
   if (status === 401 || status === 403) return { type: "auth_error", message };
@@ -46,9 +46,9 @@ export function statusError(response: HttpResponse, { nowMs, key }: StatusContex
 }
 
 /** What the body says, or the status. */
-function messageOf({ status, body }: HttpResponse, key: string | undefined): string {
+function messageOf({ status, body }: HttpResponse, hidden: readonly string[]): string {
   const stated = jsonAt(body, "error", "message");
   const text = typeof stated === "string" ? stated : new TextDecoder().decode(body.subarray(0, MAX_ERROR_BYTES)).trim();
-  // Before it is cut, which could leave a part of the key.
-  return text === "" ? `HTTP ${status}` : withoutKey(text, key).slice(0, MAX_MESSAGE_CHARS);
+  // Before it is cut, which could leave a part of one.
+  return text === "" ? `HTTP ${status}` : withoutHidden(text, hidden).slice(0, MAX_MESSAGE_CHARS);
 }

@@ -18,6 +18,8 @@ import type { ChatRequest, StreamChunk } from "./types.ts";
 /** What streams work with. */
 export interface StreamParts {
   readonly guest: ProviderGuest;
+  /** The plugin whose one instance keeps the parsers. */
+  readonly parsers: () => Promise<ProviderGuest>;
   readonly http: GuardedHttp;
   readonly maxLineBytes: number;
   readonly rehearsals: Rehearsals;
@@ -42,7 +44,7 @@ export async function* streamChat(parts: StreamParts, operation: Operation, requ
   const { maxLineBytes, rehearsals } = parts;
   try {
     if (!isSuccess(stream.status)) throw await parts.classify(operation, await readAll(stream));
-    const parser = await Parser.start(guest, operation);
+    const parser = await Parser.start(await parts.parsers(), operation);
     const cutter = new LineCutter();
     const recording = rehearsals.record();
     // Stays as it is for one stream.

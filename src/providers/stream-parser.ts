@@ -8,6 +8,7 @@ import type { StreamChunk } from "./types.ts";
 /** What a parser is started with. */
 export interface ParserOperation {
   readonly cfg: string;
+  /** Ends waiting for the instance, and no call in it: ending one would end the parsers of all streams. */
   readonly signal?: AbortSignal;
 }
 
@@ -30,7 +31,7 @@ export class Parser {
 
   static async start(guest: ProviderGuest, operation: ParserOperation): Promise<Parser> {
     const fn = "chat_stream_parser_start";
-    const { value, instance } = await guest.located(fn, operation.cfg, { signal: operation.signal });
+    const { value, instance } = await guest.located(fn, operation.cfg, { waitSignal: operation.signal });
     return new Parser(guest, operation, guest.shape(fn).count(value, "the number of a parser"), instance);
   }
 
@@ -51,7 +52,8 @@ export class Parser {
 
   async #items(fn: string, input: string | Uint8Array): Promise<StreamChunk[]> {
     const shape = this.#guest.shape(fn);
-    const items = await this.#guest.json(fn, input, { signal: this.#operation.signal, instance: this.#instance });
+    const items = await this.#guest.json(fn, input, { waitSignal: this.#operation.signal, instance: this.#instance });
+    this.#operation.signal?.throwIfAborted();
     return shape.list(items, "the items of a stream").map((item) => readStreamItem(item, shape));
   }
 }

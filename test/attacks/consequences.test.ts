@@ -5,6 +5,7 @@ import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 
 import { type CallContext, isMortiseError, loadPlugin, type Logger, type MortiseError, type Plugin, type PluginOptions } from "../../src/index.ts";
+import { threadMs } from "../thread-time.ts";
 import { Guest } from "./hostile-bytes.ts";
 import { MODULES } from "./modules.ts";
 
@@ -52,13 +53,13 @@ describe("A call's memory", () => {
   it("is cleared within the deadline of the next call", async () => {
     const plugin = await load("alloc-untouched", { limits: { timeoutMs: 50, memoryBytes: 1 << 30 } });
     plugin.callSync("attack");
-    const began = performance.now();
+    const began = threadMs();
     try {
       assert.equal(plugin.callSync("ok").text(), "ok");
     } catch (error) {
       assert.equal(isMortiseError(error) ? error.code : String(error), "MORTISE_TIMEOUT");
     }
-    const ms = performance.now() - began;
+    const ms = threadMs() - began;
     assert.ok(ms < 2000, `it took ${ms} ms`);
   });
 
@@ -83,9 +84,9 @@ describe("A deadline of 50 ms", () => {
   for (const file of [...files, "config-key-large", "random-loop", "alloc-free-loop", "alloc-fragment", "write-loop", "tail-call-indirect"]) {
     it(`ends ${file} within a second`, async () => {
       const plugin = await load(file, { limits: { timeoutMs: 50 } });
-      const began = performance.now();
+      const began = threadMs();
       const { code } = failureOf(() => plugin.callSync("attack"));
-      const ms = performance.now() - began;
+      const ms = threadMs() - began;
       assert.ok(ms < 1000, `it took ${ms} ms`);
       assert.ok(["MORTISE_TIMEOUT", "MORTISE_STACK_OVERFLOW", "MORTISE_MEMORY_LIMIT"].includes(code), code);
       // More time than the attack had: an instance with large tables takes some to make.
@@ -332,9 +333,9 @@ describe("A call of an unknown function", () => {
     // Not callable by their type, so that loading stays short of making entries for them.
     for (let index = 0; index < 20_000; index++) guest.export(`${index}`.padEnd(60, "before_the_request_"), 3);
     const plugin = await loadPlugin(guest.build(), { name: "names" });
-    const began = performance.now();
+    const began = threadMs();
     assert.equal(failureOf(() => plugin.callSync("beforeTheRequestIsSentToTheServer_v2")).code, "MORTISE_UNKNOWN_FUNCTION");
-    const ms = performance.now() - began;
+    const ms = threadMs() - began;
     assert.ok(ms < 2000, `it took ${ms} ms`);
   });
 });

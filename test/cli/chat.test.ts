@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 
@@ -71,6 +72,15 @@ describe("mortise chat", () => {
     assert.deepEqual([result.stdout, result.stderr, result.exitCode], ["echo: Hello\n", "", 0]);
   });
 
+  it("says what a configuration may lack", async (t) => {
+    const { file } = configFile(t, '[[gateway.providers]]\nname = "o"\nsource = "builtin:openai"\n');
+    const result = await runCli(["chat", "--config", file, "--model", "o/m", "Hello"]);
+    const [note, failure] = result.stderr.split("\n");
+    assert.match(note ?? "", /^mortise: note: ".*mortise\.toml", line 1, column 1: gateway\.providers\[0\] has no key; config = /);
+    assert.match(failure ?? "", /^mortise: MORTISE_NO_ANSWER: Cannot get an answer from .*mortise\.toml: /);
+    assert.equal(result.exitCode, 1);
+  });
+
   it("prints what came and fails, if an answer breaks off", async () => {
     for (const [fault, reason] of [
       ["drop_mid_body", "the connection broke off"],
@@ -114,6 +124,28 @@ describe("mortise chat", () => {
       assert.equal(result.stderr.split("\n")[0], `mortise: ${message}`);
       assert.deepEqual([result.stdout, result.exitCode], ["", code]);
     });
+
+  it("knows what may have been meant where it cannot ask", async () => {
+    const nobody = createServer().listen(0, "127.0.0.1");
+    await once(nobody, "listening");
+    const { port } = nobody.address() as { port: number };
+    nobody.close();
+    const gone = await runCli(["chat", "--url", `http://127.0.0.1:${port}`, "--model", "m", "Hello"]);
+    assert.deepEqual(gone.stderr.split("\n"), [
+      `mortise: MORTISE_NO_ANSWER: Cannot get an answer from http://127.0.0.1:${port}/v1: nothing listens there`,
+      "  hint: mortise serve starts a gateway; without --url, mortise chat is one itself",
+      "",
+    ]);
+    assert.equal(gone.exitCode, 1);
+    await using server = await startStandIn({ requireKey: true });
+    const keyless = await runCli(["chat", "--url", server.url, "--model", "m", "Hello"]);
+    assert.match(keyless.stderr, /\(status 401\)\n {2}hint: --key-env names a variable with a key\n$/);
+    const ftp = await runCli(["chat", "--url", "ftp://x", "Hello"]);
+    assert.equal(ftp.stderr, 'mortise: MORTISE_USAGE: "ftp://x" is no URL of http: or https:\n');
+    const bare = await runCli(["chat", "--url", "localhost:8080", "Hello"]);
+    assert.equal(bare.stderr, 'mortise: MORTISE_USAGE: "localhost:8080" is no URL of http: or https:\n  hint: did you mean http://localhost:8080?\n');
+    assert.equal(bare.exitCode, 2);
+  });
 
   it("refuses to ask nothing", async () => {
     const result = await runCli(["chat"], { stdin: " \n" });
@@ -188,6 +220,31 @@ describe("mortise chat --interactive", () => {
     await printed(/> four\n> /);
     child.kill("SIGINT");
     assert.deepEqual(await ended(child), [130, null]);
+  });
+
+  it("ends at Ctrl-C while the server does not say which models it has, and stops /model", async () => {
+    let asked = Promise.withResolvers<void>();
+    const silent = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.once("data", () => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{", () => asked.resolve()));
+    });
+    await once(silent.listen(0, "127.0.0.1"), "listening");
+    const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const child = startCli(["chat", "-i", "--url", url]);
+    await asked.promise;
+    child.kill("SIGINT");
+    assert.deepEqual(await ended(child), [130, null]);
+
+    asked = Promise.withResolvers();
+    const talk = startCli(["chat", "-i", "--url", url, "--model", "m"]);
+    const { printed } = watch(talk);
+    talk.stdin.write("/model\n");
+    await asked.promise;
+    talk.kill("SIGINT");
+    await printed(/> stopped\n> /);
+    talk.stdin.end();
+    assert.deepEqual(await ended(talk), [0, null]);
+    silent.close();
   });
 
   it("goes on after a failure, and forgets what was not answered", async () => {

@@ -13,7 +13,7 @@ export const ROOT: string = fileURLToPath(new URL("../../", import.meta.url));
 /** A command that never ends is ended then, so that its test fails. */
 export const GIVE_UP_MS = 60_000;
 
-/** Keeps what Node made of the sources: the processes start three times as fast. */
+/** Keeps what Node made of the sources, where `npm test` does not already: the processes start three times as fast. */
 const COMPILE_CACHE = join(tmpdir(), "mortise-compile-cache");
 
 /** What a process left. */
@@ -40,7 +40,7 @@ export function startCli(args: readonly string[], { env = {}, program = "main", 
   const { FORCE_COLOR: _force, NO_COLOR: _no, NODE_TEST_CONTEXT: _context, NODE_OPTIONS: _options, ...rest } = process.env;
   return spawn(process.execPath, ["--conditions=source", join(ROOT, `src/cli/${program}.ts`), ...args], {
     cwd,
-    env: { ...rest, NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },
+    env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...rest, ...env },
     timeout: GIVE_UP_MS,
     killSignal: "SIGKILL",
   });

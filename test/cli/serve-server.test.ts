@@ -1,6 +1,7 @@
 // The server of `mortise serve` in this process: what it refuses, and what of a configuration counts at once.
 
 import assert from "node:assert/strict";
+import { EventEmitter, once } from "node:events";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 
@@ -12,6 +13,7 @@ import { EMBEDDED } from "../../src/cli/serve/settings.ts";
 import { type ConfiguredGateway, toGatewayOptions } from "../../src/config/gateway-options.ts";
 import { parseConfig } from "../../src/config/read-config.ts";
 import { codeBlocks, readPage } from "../docs/pages.ts";
+import { startStandIn } from "../gateway/stand-in/start-stand-in.ts";
 import { ROOT } from "./run-cli.ts";
 import { ECHO } from "./start-serve.ts";
 
@@ -59,10 +61,85 @@ describe("startServer()", () => {
       "MORTISE_CONFIG_INVALID",
       /line 5, .*gateway\.providers\[0\]\.keys\[0\]\.key is something else but must be printable ASCII/,
     ],
+    [
+      "a configuration that a plugin refuses",
+      `${ECHO}[[plugins]]\nname = "g"\nsource = "builtin:guard"\nconfig = { dney = ["x"] }\n`,
+      "MORTISE_CONFIG_INVALID",
+      /line 8, .*plugins\[0\]\.config is refused by the plugin, .*docs\/gateway-plugins\.md says what it takes$/,
+    ],
+    [
+      "no configuration, where a plugin wants one",
+      `${ECHO}[[plugins]]\nname = "g"\nsource = "builtin:budget"\n`,
+      "MORTISE_CONFIG_INVALID",
+      /line 5, .*plugins\[0\] is refused by the plugin/,
+    ],
+    [
+      "a provider among the plugins",
+      `${ECHO}[[plugins]]\nname = "g"\nsource = "${join(ROOT, "guests/prebuilt/provider_echo.c.wasm").replaceAll("\\", "/")}"\n`,
+      "MORTISE_CONFIG_INVALID",
+      /line 7, .*plugins\[0\]\.source is a provider of models, which belongs to \[\[gateway\.providers\]\]$/,
+    ],
+    [
+      "a plugin among the providers",
+      ECHO.replace("builtin:echo", join(ROOT, "guests/prebuilt/gateway_guard.c.wasm").replaceAll("\\", "/")),
+      "MORTISE_CONFIG_INVALID",
+      /line 3, .*gateway\.providers\[0\]\.source is no provider: it exports neither/,
+    ],
+    [
+      "a configuration that a provider refuses",
+      `${ECHO.replace("builtin:echo", "builtin:openai")}config = { max_tokens = -1 }\n`,
+      "MORTISE_CONFIG_INVALID",
+      /line 5, .*gateway\.providers\[0\]\.config is refused by the provider: invalid_request: "max_tokens" of the configuration must be a whole number/,
+    ],
   ] as const)
     it(`refuses ${what}`, async () => {
       await assert.rejects(start(config), { code, message });
     });
+
+  it("says what may have been overlooked, with its place, also of what a reload brings", async () => {
+    const lines: string[] = [];
+    const log = { ...(await openLog({ level: "off" })), warn: (line: unknown) => void lines.push(String(line)) };
+    const provider = (name: string, more: string): string => `[[gateway.providers]]\nname = "${name}"\nsource = "builtin:openai"\n${more}`;
+    const read = (text: string) => parseConfig(text);
+    const config = await read(ECHO + provider("a", "") + provider("b", 'config = { base_url = "http://localhost:1/v1", modle = "m" }\n'));
+    const server = await startServer({ config, files: new Map(), log, listen: undefined });
+    assert.deepEqual(lines.splice(0), [
+      'the configuration, line 5, column 1: gateway.providers[1] has no key; config = { api_key = { env = "NAME" } } gives it one',
+      'the configuration, line 11, column 48: gateway.providers[2].config.modle is no setting of this provider, and is left out; did you mean "model"?',
+    ]);
+    const hosts = 'config = { base_url = "http://localhost:1/v1" }\npermissions.hosts = ["localhost:2"]\n';
+    const plugin = (name: string, more: string): string =>
+      `[[plugins]]\nname = "${name}"\nsource = "${join(ROOT, "guests/prebuilt/echo.c.wasm").replaceAll("\\", "/")}"\n${more}`;
+    const next = ECHO + provider("b", hosts) + plugin("idle", 'permissions.call = ["called:echo"]\n') + plugin("called", "");
+    await server.reload(await read(next), new Map(), false);
+    assert.deepEqual(lines, [
+      "the configuration, line 9, column 13: gateway.providers[1].permissions.hosts does not have localhost:1: requests to it will be denied",
+      "the configuration, line 10, column 1: plugins[0] takes part in nothing: it has none of the functions that the gateway calls",
+    ]);
+    await server.close(0);
+  });
+
+  it("asks those providers for their models that have a key, unless list_models says otherwise", async () => {
+    await using upstream = await startStandIn({ models: ["m"] });
+    const provider = (name: string, more: string): string =>
+      `[[gateway.providers]]\nname = "${name}"\nsource = "builtin:openai"\nconfig.base_url = "${upstream.url}/v1"\n${more}\n`;
+    const server = await start(
+      provider("keyless", "") +
+        provider("asked", "list_models = true") +
+        provider("keyed", 'config.api_key = "k1"') +
+        provider("ringed", 'keys = [{ key = "k2" }]') +
+        provider("silent", 'config.api_key = "k3"\nlist_models = false') +
+        ECHO,
+    );
+    const response = await server.gateway.inject(new Request("http://localhost/v1/models"));
+    const { data } = (await response.json()) as { data: { id: string }[] };
+    assert.deepEqual(
+      data.map(({ id }) => id),
+      ["echo/echo", "asked/m", "keyed/m", "ringed/m"],
+    );
+    assert.deepEqual(upstream.requests.map(({ key }) => key).toSorted(), ["", "k1", "k2"]);
+    await server.close(0);
+  });
 
   it("serves what is built in", async () => {
     const server = await start(EMBEDDED);
@@ -70,7 +147,7 @@ describe("startServer()", () => {
     assert.deepEqual(
       server.gateway.host.plugins.list().map(({ name, hooks }) => [name, hooks.join()]),
       [
-        ["budget", "llm,completed"],
+        ["budget", "llm,used"],
         ["guard", "llm"],
         ["pii", "llm"],
       ],
@@ -138,6 +215,41 @@ describe("reload()", () => {
     await server.close(0);
   });
 
+  it("hides the secrets of requests that were begun before it, until they have ended", async () => {
+    const [begun, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const sleep = (): Promise<void> => {
+      begun.resolve();
+      return released.promise;
+    };
+    await using standIn = await startStandIn({ behaviour: { latencyMs: 1 }, sleep });
+    const settings = (key: string): string => `[[gateway.providers]]
+name = "oai"
+source = "builtin:openai"
+models = ["m"]
+permissions.hosts = ["${new URL(standIn.url).host}"]
+keys = [{ key = "${key}" }]
+config = { base_url = "${standIn.url}/v1" }
+`;
+    const hidden: (readonly string[])[] = [];
+    const changed = new EventEmitter();
+    const hide = (secrets: readonly string[]): void => {
+      hidden.push(secrets);
+      changed.emit("change");
+    };
+    const log = { ...(await openLog({ level: "off" })), hide };
+    const server = await startServer({ config: await parseConfig(settings("sk-old-00000")), files: new Map(), log, listen: undefined });
+    const asked = ask(server, "m");
+    await begun.promise;
+    await reload(server, settings("sk-new-00000"));
+    assert.deepEqual(hidden.at(-1), ["sk-old-00000", "sk-new-00000"]);
+    const settled = once(changed, "change");
+    released.resolve();
+    assert.equal(await asked, 200);
+    await settled;
+    assert.deepEqual(hidden.at(-1), ["sk-new-00000"]);
+    await server.close(0);
+  });
+
   it("says what counts from the next start only", async () => {
     const server = await start(ECHO);
     const other = `[store]\nkind = "memory"\nmax_mb = 1\n[gateway]\nport = 1\nmetrics_port = 2\n[gateway.limits]\nrequests = 1\n${ECHO}`;
@@ -179,6 +291,14 @@ describe("ConfiguredProviders", () => {
     assert.ok(await askBefore(), "requests under way still have it");
     await closeOld();
     await assert.rejects(askBefore());
+  });
+});
+
+describe("docs/providers.md", () => {
+  it("shows a provider that is asked for its models", async () => {
+    const example = codeBlocks(readPage("docs/providers.md")).find(({ info }) => info === "toml");
+    const { providers } = await toGatewayOptions(await parseConfig(example?.body ?? ""), { env: {} });
+    assert.deepEqual([providers["local"]?.listModels, providers["local"]?.options.permissions.hosts], [true, ["localhost:11434"]]);
   });
 });
 

@@ -1,9 +1,13 @@
 // `mortise serve --workers`: what they share, and what becomes of one that dies.
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { describe, it } from "node:test";
 
+import { runCli } from "./run-cli.ts";
 import { ECHO, type StartedServe, ask, configFile, startServe } from "./start-serve.ts";
 
 const SHARED = `[store]\nkind = "sqlite"\npath = "state.db"\n${ECHO}`;
@@ -60,6 +64,13 @@ describe("mortise serve --workers", () => {
     assert.match(server.log(), / stopped\n$/);
   });
 
+  it("goes on when it speaks to a worker whose death it has not noticed", async () => {
+    const program = spawn(process.execPath, ["--conditions=source", join(import.meta.dirname, "busy-primary.ts")], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    assert.equal(await text(program.stdout), 'x{worker="1"} 1\ndrained\n');
+  });
+
   it("lets workers have state of their own only if it is told to, and ends all of them at the second signal", async (t) => {
     const server = await startServe(t, ["--config", configFile(t, ECHO).file, "--workers", "2", "--separate-state"]);
     const pids = [...server.log().matchAll(/pid=(\d+) worker=\d/g)].map(([, pid]) => Number(pid));
@@ -74,9 +85,8 @@ describe("mortise serve --workers", () => {
 
   it("ends with the failure of its first worker", async (t) => {
     const { file } = configFile(t, `${SHARED}[[plugins]]\nname = "p"\nsource = "none.wasm"\n`);
-    await assert.rejects(startServe(t, ["--config", file, "--workers", "2"]), (error: Error) => {
-      assert.equal(error.message.match(/MORTISE_SOURCE_NOT_FOUND/g)?.length, 1, error.message);
-      return true;
-    });
+    const result = await runCli(["serve", "--port", "0", "--config", file, "--workers", "2"]);
+    assert.equal(result.stderr.match(/MORTISE_SOURCE_NOT_FOUND/g)?.length, 1, result.stderr);
+    assert.deepEqual([result.stdout, result.exitCode], ["", 3]);
   });
 });

@@ -197,6 +197,24 @@ describe("mortise serve", () => {
     assert.doesNotMatch(server.log(), /the-key|secret words/);
   });
 
+  it("warns where others can use it without a key, and says an address that can be used", async (t) => {
+    const aliases = `[gateway.aliases]\n"it's" = "echo/x"\nplain = "echo/x"\n`;
+    const open = await startServe(t, ["--host", "0.0.0.0", "--config", configFile(t, ECHO + aliases).file]);
+    await open.logged(/ warn +everybody who reaches 0\.0\.0\.0 may use it; \[\[gateway\.clients\]\] says who may\n/);
+    assert.match(open.url, /^http:\/\/127\.0\.0\.1:\d+$/);
+    assert.equal((await ask(open.url)).status, 200);
+    assert.match(open.output(), /-d '\{"model": "plain", /, "what would end the quotes of the command is not shown in it");
+    const clients = `[[gateway.clients]]\nname = "app"\nsha256 = "${"a".repeat(64)}"\n`;
+    for (const server of [
+      await startServe(t, ["--host", "0.0.0.0", "--config", configFile(t, ECHO + clients).file]),
+      await startServe(t, ["--host", "localhost", "--config", configFile(t, ECHO).file]),
+    ]) {
+      server.child.kill("SIGTERM");
+      await server.ended;
+      assert.doesNotMatch(server.log(), /everybody/);
+    }
+  });
+
   it("says in one line what it cannot listen at", async (t) => {
     const taken = createServer().listen(0, "127.0.0.1");
     t.after(() => taken.close());

@@ -50,6 +50,7 @@ name = "other"
 sha256 = "${"AB".repeat(32)}"
 ${PROVIDER}models = ["x", "z-*"]
 only_listed = true
+list_models = false
 keys = [{ name = "one", key = { env = "ONE" }, weight = 2, models = ["x"] }]
 key_rest = { refused_ms = 1 }
 concurrency = { limit = 3, queue = 0 }
@@ -80,23 +81,25 @@ config = { api_key = { env = "ONE" }, base_url = "http://localhost:11434/v1" }
     });
     const { a, b } = providers;
     assert.deepEqual(
-      [a?.models, a?.onlyListed, a?.keys, a?.keyRest, a?.concurrency, a?.breaker],
-      [["x", "z-*"], true, [{ name: "one", weight: 2, models: ["x"], value: "sk-one" }], { refusedRestMs: 1 }, { limit: 3, queue: 0 }, false],
+      [a?.models, a?.onlyListed, a?.listModels, a?.keys, a?.keyRest, a?.concurrency, a?.breaker],
+      [["x", "z-*"], true, false, [{ name: "one", weight: 2, models: ["x"], value: "sk-one" }], { refusedRestMs: 1 }, { limit: 3, queue: 0 }, false],
     );
     assert.deepEqual(
       [a?.options.requestTimeoutMs, a?.options.permissions, a?.options.http],
       [1000, { hosts: ["api.openai.com"] }, { allowHttp: false, maxConcurrent: 10_000, maxResponseBytes: 1024 }],
     );
     assert.deepEqual(
-      [b?.source, b?.options.permissions, { ...b?.options.config }, b?.options.secrets],
-      ["/etc/mortise/p/b.wasm", { hosts: ["localhost:11434"] }, { api_key: "sk-one", base_url: "http://localhost:11434/v1" }, ["sk-one"]],
+      [b?.source, b !== undefined && "listModels" in b, b?.options.permissions, { ...b?.options.config }, b?.options.secrets],
+      ["/etc/mortise/p/b.wasm", false, { hosts: ["localhost:11434"] }, { api_key: "sk-one", base_url: "http://localhost:11434/v1" }, ["sk-one"]],
     );
   });
 
   const provider = (more: string): string => PROVIDER + more;
   const client = (more: string): string => `${PROVIDER}[[gateway.clients]]\n${more}`;
   const faults: readonly (readonly [text: string, ...faults: string[]])[] = [
+    [`${PROVIDER}[gateway.limits]\npending_body_mb = 15\n`, "5:1 gateway.limits.pending_body_mb is less than body_mb, so that bodies find no room"],
     ["[gateway]\nport = 8080\n", "1:2 gateway.providers is missing; it must have one provider at least"],
+    [provider('list_models = "no"'), '4:1 gateway.providers[0].list_models is "no" but must be true or false'],
     [provider("port = 1"), "4:1 gateway.providers[0].port is unknown"],
     [`[gateway]\nport = 70000\n${PROVIDER}`, "2:1 gateway.port is 70000 but must be a whole number from 0 to 65535"],
     [`[gateway]\ndefault_provider = "b"\n${PROVIDER}`, '2:1 gateway.default_provider is "b", which is no provider of the configuration'],

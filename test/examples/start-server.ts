@@ -26,7 +26,7 @@ export function startServer(env: Readonly<Record<string, string>> = {}): Started
   const { PORT: _port, METRICS_PORT: _metrics, FORCE_COLOR: _force, NODE_TEST_CONTEXT: _context, NODE_OPTIONS: _options, ...rest } = process.env;
   const child = spawn(process.execPath, ["--conditions=source", FILE], {
     cwd: ROOT,
-    env: { ...rest, NODE_COMPILE_CACHE: join(tmpdir(), "mortise-compile-cache"), ...env },
+    env: { NODE_COMPILE_CACHE: join(tmpdir(), "mortise-compile-cache"), ...rest, ...env },
     timeout: GIVE_UP_MS,
     killSignal: "SIGKILL",
   });

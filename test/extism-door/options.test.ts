@@ -115,7 +115,7 @@ compare("timeoutMs", [
       package: thrown("TypeError", '"timeout" requires "runInWorker: true"'),
     },
   },
-  { name: "ends a call in a worker", run: (create) => inWorker(create, { timeoutMs: 2000 }, (plugin) => plugin.call("spin")) },
+  { name: "ends a call in a worker", run: (create) => inWorker(create, { timeoutMs: 300 }, (plugin) => plugin.call("spin")) },
   {
     name: "leaves the plugin usable in a worker",
     run: (create) =>

@@ -12,6 +12,7 @@ import { gzipSync } from "node:zlib";
 import { createMemoryStore } from "mortise";
 import type { ProviderSource } from "mortise/gateway";
 
+import { TRAP } from "../hooks/guests.ts";
 import { grantFor, temporaryFile } from "../native/open-native.ts";
 import { PATHS, type Stage, base64, completion, eventsOf, json, post, posting, say, shipped, startStage } from "./start-gateway.ts";
 
@@ -43,7 +44,8 @@ async function startUpstream(answer: (response: ServerResponse, request: Incomin
   };
 }
 
-const whole = (response: ServerResponse): unknown => response.setHeader("content-type", "application/json").end(JSON.stringify(completion("hello")));
+const json200 = (response: ServerResponse, body: object): unknown => response.setHeader("content-type", "application/json").end(JSON.stringify(body));
+const whole = (response: ServerResponse): unknown => json200(response, completion("hello"));
 const events = (response: ServerResponse): ServerResponse => response.setHeader("content-type", "text/event-stream");
 const chunk = (content: string, reason: string | null = null): string =>
   `data: ${JSON.stringify({ id: "x", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta: { content }, finish_reason: reason }] })}\n\n`;
@@ -122,6 +124,58 @@ describe("keys of providers", SOON, () => {
     await using stage = await startStage({ providers: { one: ringed(server, "ring", { options: options ?? {} }) }, defaultProvider: "one" });
     await (await post(stage.url + PATHS.chat, say.chat("x"))).text();
     assert.deepEqual(server.keys, ["Bearer sk-ring"]);
+  });
+});
+
+describe("a plugin that sends requests to another provider", SOON, () => {
+  /** A gateway where everything goes to `two`, which is guarded. */
+  const startMoved = async (server: Upstream, more: Partial<ProviderSource>, to = '"provider":"two"'): Promise<Stage> => {
+    const stage = await startStage({ providers: { one: ringed(server, "one"), two: ringed(server, "two", more) }, defaultProvider: "one" });
+    await stage.plugin("a", { pre_hook: `{"request":{${to}}}` });
+    return stage;
+  };
+  const ask = (stage: Stage): Promise<Response> => post(stage.url + PATHS.chat, say.chat("x"));
+
+  it("has it asked for no other models than may be asked for", async () => {
+    await using server = await startUpstream(whole);
+    for (const to of ['"provider":"two"', '"provider":"two","model":"no"', '"model":"no"']) {
+      await using stage = await startMoved(server, { models: ["yes"], onlyListed: true }, to);
+      const response = await post(stage.url + PATHS.chat, say.chat("x", { model: to.includes("two") ? "one/m" : "two/yes" }));
+      assert.deepEqual([response.status, (await json(response)).error.code], [404, "MORTISE_GATEWAY_NO_MODEL"], to);
+    }
+    assert.equal(server.keys.length, 0);
+    await using stage = await startMoved(server, { models: ["yes"], onlyListed: true }, '"provider":"two","model":"yes"');
+    assert.equal((await ask(stage)).status, 200);
+  });
+
+  it("has as many asked at a time as may be", async () => {
+    const answers: ServerResponse[] = [];
+    await using server = await startUpstream((response) => void answers.push(response));
+    await using stage = await startMoved(server, { concurrency: { limit: 1, queue: 0 } });
+    const first = ask(stage);
+    await until(() => answers.length > 0);
+    assert.equal((await json(ask(stage))).error.code, "MORTISE_GATEWAY_BUSY");
+    for (const answer of answers) whole(answer);
+    assert.equal((await first).status, 200);
+  });
+
+  it("has it left alone when its breaker opens, which its failures do, and its key rest", async () => {
+    let status = 401;
+    await using server = await startUpstream((response) => response.writeHead(status).end());
+    await using stage = await startMoved(server, { breaker: { failures: 1, share: 0 } });
+    await ask(stage);
+    const [one, two] = stage.gateway.health().providers;
+    assert.deepEqual([one?.keys[0]?.restMs === 0, two?.keys[0]?.restMs === 0], [true, false]);
+    assert.equal((await json(ask(stage))).error.code, "MORTISE_GATEWAY_NO_KEY");
+    status = 500;
+    await using other = await startMoved(server, { breaker: { failures: 1, share: 0 } });
+    await ask(other);
+    assert.deepEqual(
+      other.gateway.health().providers.map(({ breaker }) => breaker?.state),
+      ["closed", "open"],
+    );
+    assert.equal((await json(ask(other))).error.code, "MORTISE_GATEWAY_SUSPENDED");
+    assert.equal(server.keys.length, 2);
   });
 });
 
@@ -229,6 +283,54 @@ describe("a client that leaves a stream before its usage is told", SOON, () => {
   });
 });
 
+describe("a model's answer that a plugin keeps back", SOON, () => {
+  const refused = { status_code: 422, error: { message: "no" } };
+  const again = { ...refused, extra_fields: { retry_with: [{ role: "user", content: "again" }] } };
+  const keepsBack = (error: object): { readonly post_hook: string } => ({ post_hook: JSON.stringify({ response: null, has_error: true, error }) });
+  const cases: readonly (readonly [name: string, plugin: Parameters<Stage["plugin"]>[1], stream: boolean, tokens: number])[] = [
+    ["whole", keepsBack(refused), false, 100],
+    ["whole, for one that traps", { post_hook: TRAP }, false, 100],
+    ["whole, and another one", keepsBack(again), false, 200],
+    ["whole, when it was told as an answer of HTTP", { http_post_hook: TRAP }, false, 100],
+    ["a stream", keepsBack(refused), true, 1018],
+  ];
+
+  for (const [name, plugin, stream, tokens] of cases)
+    it(`has cost its tokens: ${name}`, async () => {
+      const usage = { total_tokens: 100, prompt_tokens: 50, completion_tokens: 50 };
+      await using server = await startUpstream((response) =>
+        stream ? events(response).end(chunk("many ".repeat(800), "stop")) : json200(response, { ...completion("hello"), usage }),
+      );
+      await using store = createMemoryStore();
+      const rateLimits = { store, limits: [{ tokens: 100_000, windowMs: 2_000_000_000 }] };
+      await using stage = await startStage({ providers: { one: ringed(server, "one") }, defaultProvider: "one", rateLimits });
+      await stage.plugin("a", plugin);
+      const response = await post(stage.url + PATHS.chat, say.chat("x", { stream }));
+      assert.ok(response.status >= 400);
+      // What another request is told is left, once what it was itself thought to take is added.
+      const body = JSON.stringify(say.chat("x"));
+      const last = await post(stage.url + PATHS.chat, body);
+      const left = Number(last.headers.get("x-ratelimit-remaining-tokens"));
+      assert.equal(100_000 - left - Math.ceil(body.length / 4), tokens);
+    });
+
+  it("costs nothing where no model has answered", async () => {
+    let status = 500;
+    await using server = await startUpstream((response) => response.writeHead(status).end());
+    await using store = createMemoryStore();
+    const rateLimits = { store, limits: [{ tokens: 100_000, windowMs: 2_000_000_000 }] };
+    await using stage = await startStage({ providers: { one: ringed(server, "one") }, defaultProvider: "one", rateLimits });
+    const body = JSON.stringify(say.chat("x"));
+    const left: (string | null)[] = [];
+    for (status of [500, 400, 500]) left.push((await post(stage.url + PATHS.chat, body)).headers.get("x-ratelimit-remaining-tokens"));
+    await stage.plugin("a", { http_pre_hook: JSON.stringify({ has_response: true, response: { status_code: 200, headers: {}, body: "" } }) });
+    await post(stage.url + PATHS.chat, body);
+    await stage.gateway.host.plugins.unload("a");
+    left.push((await post(stage.url + PATHS.chat, body)).headers.get("x-ratelimit-remaining-tokens"));
+    assert.deepEqual(new Set(left), new Set([String(100_000 - Math.ceil(body.length / 4))]));
+  });
+});
+
 describe("a plugin that has a model asked once more, and answers itself then", SOON, () => {
   it("gives the place at the provider back", async (t) => {
     await using server = await startUpstream((response) => events(response).end(chunk("bad", "stop")));
@@ -288,6 +390,49 @@ describe("a server", SOON, () => {
         assert.equal((await json(response)).error.code, "MORTISE_GATEWAY_UPSTREAM", name);
       }
   });
+});
+
+describe("a server that breaks off in a line too long to wait for", SOON, () => {
+  it("does not take the event with it that says so", async () => {
+    await using server = await startUpstream((response) => {
+      events(response).write(`${chunk("hello")}data: ${"x".repeat(2 << 20)}`, () => response.destroy());
+    });
+    await using stage = await startStage({ providers: { one: ringed(server, "one") }, defaultProvider: "one" });
+    const text = await (await post(stage.url + PATHS.chat, say.chat("x", { stream: true }))).text();
+    assert.ok(text.includes("x".repeat(1 << 20)));
+    const [last] = eventsOf(text.slice(text.lastIndexOf("\n\ndata: "))) as { error?: { type?: string } }[];
+    assert.equal(last?.error?.type, "server_error");
+  });
+});
+
+describe("an answer of a server that nobody can read", SOON, () => {
+  const deep = (depth: number): string => `${"[".repeat(depth)}${"]".repeat(depth)}`;
+  const said = (more: string, at: "message" | "delta"): string =>
+    `{"id":"x","object":"x","created":1,"model":"m","choices":[{"index":0,"${at}":{"role":"assistant","content":"hello"},"finish_reason":"stop"}],"more":${more}}`;
+  const cases: readonly (readonly [name: string, body: (at: "message" | "delta") => string | Buffer, status: number])[] = [
+    ["as deep as may be", (at) => said(deep(63), at), 200],
+    ["nested too deeply", (at) => said(deep(64), at), 502],
+    ["nested so deeply that nothing can write it", (at) => said(deep(100_000), at), 502],
+    ["not JSON", () => "hello", 502],
+    ["a list", () => "[]", 502],
+    ["not UTF-8", (at) => Buffer.from(said('"\u00ff"', at), "latin1"), 502],
+  ];
+
+  for (const [name, body, status] of cases)
+    for (const stream of [false, true])
+      it(`is the server's fault where plugins look, ${stream ? "in a stream" : "whole"}: ${name}`, async () => {
+        await using server = await startUpstream((response) => {
+          const bytes = Buffer.from(body(stream ? "delta" : "message"));
+          if (stream) events(response).end(Buffer.concat([Buffer.from("data: "), bytes, Buffer.from("\n\ndata: [DONE]\n\n")]));
+          else response.setHeader("content-type", "application/json").end(bytes);
+        });
+        await using stage = await startStage({ providers: { one: ringed(server, "one") }, defaultProvider: "one" });
+        await stage.plugin("a", { post_hook: "", on_completion: "" });
+        const response = await post(stage.url + PATHS.chat, say.chat("x", { stream }));
+        assert.equal(response.status, status);
+        if (status === 502) assert.equal((await json(response)).error.code, "MORTISE_GATEWAY_UPSTREAM");
+        else assert.match(await response.text(), /hello/);
+      });
 });
 
 describe("a request", SOON, () => {

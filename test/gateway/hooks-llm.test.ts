@@ -13,6 +13,8 @@ const circuit = (value: object): string => JSON.stringify({ short_circuit: value
 const response = (text: string): string => JSON.stringify({ response: completion(text), has_error: false, error: {} });
 const error = (status_code: number, message: string, more: object = {}): object => ({ status_code, error: { message, ...more } });
 
+const ALL_SPELLINGS = ["provider", "model", "input", "params", "request_type", "chat_request", "RequestType", "ChatRequest"];
+
 // A plugin that is not let go of would hold up the end of its gateway.
 const SOON = { timeout: 15_000 };
 
@@ -36,6 +38,24 @@ describe("pre_hook", SOON, () => {
     assert.deepEqual([embeddings.request.request_type, embeddings.request.input], ["embedding", ["hello"]]);
     const { api, provider, model, attempt } = messages.context;
     assert.deepEqual({ api, provider, model, attempt }, { api: "messages", provider: "ant", model: "m", attempt: "1" });
+  });
+
+  it("is sent the flat spelling alone if the plugin says that it reads that, and so is post_hook", async () => {
+    await using stage = await startStage();
+    const names = ["a", "b", "c"];
+    const hooks = { pre_hook: "", post_hook: "" };
+    const sent = await Promise.all(names.map((name) => stage.spy(name, name === "b" ? { ...hooks, reads_flat: "" } : hooks)));
+    await ask(stage);
+    const [[requests, responses]] = [["pre_hook", "post_hook"].map((fn) => sent.map((of) => of(fn)[0]))];
+    assert.deepEqual(
+      requests?.map(({ request }) => Object.keys(request)),
+      [ALL_SPELLINGS, ["provider", "model", "input", "params", "request_type"], ALL_SPELLINGS],
+    );
+    const { chat_request: inEnvelope, request_type: type } = requests?.[0].request;
+    assert.deepEqual(requests?.[1].request, { ...inEnvelope, request_type: type });
+    assert.deepEqual(responses?.[1].response, responses?.[0].response.chat_response);
+    assert.equal(responses?.[1].response.object, "chat.completion");
+    assert.deepEqual(requests?.[2], requests?.[0], "as if there were no other");
   });
 
   it("changes the request, in the client's own interface and in another one", async () => {

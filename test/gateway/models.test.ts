@@ -74,6 +74,20 @@ describe("The list of models", { timeout: 15_000 }, () => {
     });
   });
 
+  it("does not wait for a provider that minds no time", async (t) => {
+    const { promise: asked, resolve } = Promise.withResolvers<void>();
+    const never = listing(() => (resolve(), new Promise(() => {})));
+    const { provider: fine } = listing(() => Promise.resolve(["fine"]));
+    await withGateway({ providers: { a: { provider: never.provider }, b: { provider: fine } } }, async (ids) => {
+      t.mock.timers.enable({ apis: ["setTimeout"] });
+      const listed = ids();
+      await asked;
+      t.mock.timers.tick(3000);
+      assert.deepEqual(await listed, ["b/fine"]);
+      t.mock.timers.reset();
+    });
+  });
+
   it("leaves out a provider that throws at once, or gives what is no list", async () => {
     const faults: Lists[] = [
       () => {
@@ -84,8 +98,9 @@ describe("The list of models", { timeout: 15_000 }, () => {
       // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- code of others rejects with anything
       () => Promise.reject(undefined),
     ];
+    const { provider: fine } = listing(() => Promise.resolve(["fine"]));
     for (const fault of faults)
-      await withGateway({ providers: { a: listing(fault), b: listing(() => Promise.resolve(["fine"])) } }, async (ids) =>
+      await withGateway({ providers: { a: { provider: listing(fault).provider }, b: { provider: fine } } }, async (ids) =>
         assert.deepEqual(await ids(), ["b/fine"]),
       );
   });
@@ -94,7 +109,7 @@ describe("The list of models", { timeout: 15_000 }, () => {
     await using stage = await startStage();
     const { options, source } = shipped("provider-openai", stage.standIn);
     const { apiKey: _none, ...keyless } = options ?? {};
-    const keys = [{ value: "sk-of-the-ring" }];
+    const keys = [{ value: "sk-of-the-ring", models: ["m"] }];
     const cases: readonly (readonly [given: object, keys: readonly string[]])[] = [
       [{ source, options }, ["sk-upstream"]],
       [{ source, options: keyless, keys }, ["sk-of-the-ring"]],

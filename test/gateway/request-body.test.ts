@@ -58,6 +58,24 @@ describe("withModel", () => {
     for (const [before, after] of cases) assert.equal(renamed(before, 'x/"y'), after);
   });
 
+  it("asks for the usage of a stream besides, if it is told to", () => {
+    const asks = '"stream_options":{"include_usage":true}';
+    const cases: readonly (readonly [before: string, name: string, after: string])[] = [
+      ['{"model":"a","seed":12345678901234567890}', "a", `{${asks},"model":"a","seed":12345678901234567890}`],
+      [' \n{ "n" : 1.0 , "model" : "a" }', "b", ` \n{${asks}, "n" : 1.0 , "model" : "b" }`],
+      ['{"mod\\u0065l":"a","b":1}', "a", `{${asks},"mod\\u0065l":"a","b":1}`],
+      ['{"mod\\u0065l":"a","b":1}', "b", `{"model":"b","b":1,${asks}}`],
+      ['{"model":"a","stream_options":null}', "a", `{"model":"a",${asks}}`],
+      ['{"model":"a","stream\\u005foptions":{"include_usage":false}}', "b", `{"model":"b",${asks}}`],
+      ['{"stream_options":{"x":1},"model":"a"}', "a", '{"stream_options":{"x":1,"include_usage":true},"model":"a"}'],
+    ];
+    for (const [before, name, after] of cases) {
+      const asked = Buffer.from(withModel(readBody(bytes(before)), name, true)).toString();
+      assert.equal(asked, after);
+      assert.equal(readBody(bytes(asked)).json["model"], name);
+    }
+  });
+
   it("gives the very bytes where the name stays", () => {
     const own = bytes('{"model" : "a"}');
     assert.equal(withModel(readBody(own), "a"), own);

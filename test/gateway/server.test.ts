@@ -5,9 +5,11 @@ import { createHash } from "node:crypto";
 import { type Socket, connect } from "node:net";
 import { describe, it } from "node:test";
 
+import { createMemoryStore } from "mortise";
 import { createGateway } from "mortise/gateway";
 
 import { ClientKeys } from "../../src/gateway/client-keys.ts";
+import { startStandIn } from "./stand-in/start-stand-in.ts";
 import { json, post, posting, say, shipped, startStage } from "./start-gateway.ts";
 
 const SOON = { timeout: 15_000 };
@@ -96,21 +98,57 @@ describe("The gateway's paths", SOON, () => {
   it("do not answer to names that a page in a browser could have made up", async () => {
     await using stage = await startStage();
     const { port } = new URL(stage.url);
-    const say421 = async (host: string): Promise<string> => {
-      const socket = connect(Number(port), "127.0.0.1");
-      socket.write(`GET /v1/models HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`);
-      return (await text(socket)).split(" ", 2)[1] ?? "";
-    };
     for (const [host, status] of [
       ["evil.example", "421"],
       [`evil.example:${port}`, "421"],
+      ["evil.localhost", "421"],
+      ["", "421"],
+      ["::1", "421"],
+      ["127.0.0.2", "421"],
       [`localhost:${port}`, "200"],
+      ["LOCALHOST", "200"],
+      [`localhost.:${port}`, "200"],
       ["[::1]", "200"],
+      [`[::1]:${port}`, "200"],
       ["127.0.0.1", "200"],
-    ])
-      assert.equal(await say421(host ?? ""), status, host);
+    ] as const)
+      assert.equal(await statusFor(stage, host), status, host);
+  });
+
+  it("answer to the address at which they listen, wherever on this machine, and to names that are stated", async () => {
+    await using second = await startStage({ listen: { host: "127.0.0.2" } });
+    for (const [host, status] of [
+      ["127.0.0.2", "200"],
+      ["localhost", "200"],
+      ["evil.example", "421"],
+    ] as const)
+      assert.equal(await statusFor(second, host), status, host);
+    await using named = await startStage({ listen: { names: ["Gateway.example."] } });
+    for (const [host, status] of [
+      ["gateway.example:1", "200"],
+      ["localhost", "421"],
+    ] as const)
+      assert.equal(await statusFor(named, host), status, host);
+    await using open = await startStage({ listen: { host: "0.0.0.0" } });
+    assert.equal(await statusFor(open, "any.example"), "200");
+  });
+
+  it("answer to any name once clients have keys, also from a reload on", async () => {
+    await using stage = await startStage();
+    assert.equal(await statusFor(stage, "any.example"), "421");
+    const clients = [{ name: "a", sha256: sha256("key-a") }];
+    await stage.gateway.reload({ providers: { oai: shipped("provider-openai", stage.standIn) }, clients });
+    assert.equal(await statusFor(stage, "any.example"), "401");
   });
 });
+
+/** The status for a request with a header `host`. */
+async function statusFor({ url }: { readonly url: string }, host: string): Promise<string> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.write(`GET /v1/models HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`);
+  return (await text(socket)).split(" ", 2)[1] ?? "";
+}
 
 /** All that a socket gives. */
 async function text(socket: Socket): Promise<string> {
@@ -178,12 +216,20 @@ describe("Clients with keys", SOON, () => {
 describe("createGateway", SOON, () => {
   it("refuses what makes no sense, by name", async () => {
     const providers = { oai: { provider: {} as never } };
-    const cases: readonly (readonly [options: object, option: string])[] = [
+    const cases: readonly (readonly [options: object | undefined, option: string])[] = [
       [{ providers: {} }, "providers"],
       [{}, "providers"],
+      [undefined, "options"],
       [{ providers, extra: 1 }, "extra"],
+      [{ providers, limits: 5 }, "limits"],
       [{ providers, limits: { bodyBytes: 0 } }, "limits.bodyBytes"],
       [{ providers, limits: { bytes: 1 } }, "limits.bytes"],
+      [{ providers, hooks: { timeout: 1 } }, "hooks.timeout"],
+      [{ providers: { oai: { ...providers.oai, concurency: {} } } }, "providers.oai.concurency"],
+      [{ providers: { oai: "openai" } }, "providers.oai"],
+      [{ providers, clients: [{ name: "a", sha256: sha256("a"), key: "a" }] }, "clients[0].key"],
+      [{ providers, rateLimits: { limits: [] } }, "rateLimits.store"],
+      [{ providers, rateLimits: { store: createMemoryStore(), limit: [] } }, "rateLimits.limit"],
       [{ providers, limits: { requests: Number.POSITIVE_INFINITY } }, "limits.requests"],
       [{ providers, defaultProvider: "other" }, "defaultProvider"],
       [{ providers, hooks: { timeoutMs: -1 } }, "hook.bracket.timeoutMs"],
@@ -247,6 +293,98 @@ describe("A gateway that closes", SOON, () => {
     await assert.rejects(injected.text());
     await closed;
     await stage.standIn.settled();
+  });
+});
+
+describe("A gateway that is reloaded twice", SOON, () => {
+  it("has what was asked for last, however long each takes to load", async () => {
+    await using stage = await startStage();
+    const slow = stage.gateway.reload({ providers: { slow: shipped("provider-openai", stage.standIn) } });
+    const fast = stage.gateway.reload({ providers: { fast: { provider: {} as never } } });
+    const failing = stage.gateway.reload({ providers: { bad: { source: Uint8Array.of(1) } } });
+    await assert.rejects(failing, { code: "MORTISE_NOT_WASM" });
+    await Promise.all([slow, fast]);
+    assert.equal(stage.gateway.health().providers[0]?.name, "fast");
+  });
+});
+
+describe("A reload", SOON, () => {
+  it("refuses what cannot be replaced while a gateway runs, and changes nothing", async () => {
+    await using stage = await startStage();
+    const providers = { other: { provider: {} as never } };
+    for (const [more, option] of [
+      [{ limits: {} }, "limits"],
+      [{ client: [] }, "client"],
+      [{ clients: [{ name: "a b", sha256: "" }] }, "clients[0].name"],
+    ] as const)
+      await assert.rejects(
+        stage.gateway.reload({ providers, ...more }),
+        (error: { code: string; message: string }) => error.code === "MORTISE_INVALID_OPTION" && error.message.includes(`"${option}"`),
+      );
+    assert.notEqual(stage.gateway.health().providers[0]?.name, "other");
+  });
+});
+
+describe("A gateway that cannot listen", SOON, () => {
+  it("says so, and can be started once it can", async () => {
+    await using other = await startStage();
+    const port = Number(new URL(other.url).port);
+    const gateway = await createGateway({ providers: { a: { provider: {} as never } }, listen: { port } });
+    await assert.rejects(gateway.start(), { code: "EADDRINUSE" });
+    await other.gateway.close();
+    assert.equal((await gateway.start()).port, port);
+    await gateway.close();
+  });
+});
+
+describe("A body that comes slowly", SOON, () => {
+  it("takes no time from plugins and providers, who are not to blame for it", async () => {
+    let now = 0;
+    await using stage = await startStage({ limits: { timeoutMs: 1000 }, clock: () => now });
+    await stage.plugin("a", { http_pre_hook: "", pre_hook: "", post_hook: "" });
+    const body = JSON.stringify(say.chat("hello"));
+    const socket = connect(Number(new URL(stage.url).port), "127.0.0.1");
+    const head = `host: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close`;
+    socket.write(`POST /v1/chat/completions HTTP/1.1\r\n${head}\r\n\r\n${body.slice(0, 10)}`);
+    while (stage.gateway.health().requests === 0) await new Promise(setImmediate);
+    now += 5000;
+    socket.write(body.slice(10));
+    assert.match(await text(socket), /^HTTP\/1\.1 200 /);
+  });
+
+  it("is given up with its client, without a socket as well", async () => {
+    const stage = await startStage();
+    const endless = (signal: AbortSignal): Promise<Response> => {
+      const body = new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(1)) });
+      const init = { method: "POST", body, duplex: "half", headers: { "content-type": "application/json" }, signal };
+      return stage.gateway.inject(new Request("http://any/v1/chat/completions", init));
+    };
+    const client = new AbortController();
+    const left = endless(client.signal);
+    while (stage.gateway.health().requests === 0) await new Promise(setImmediate);
+    client.abort();
+    assert.equal((await left).type, "error");
+    while (stage.gateway.health().requests > 0) await new Promise(setImmediate);
+    const other = endless(new AbortController().signal);
+    await stage.gateway.close({ drainMs: 1 });
+    assert.equal((await other).type, "error");
+    await stage.standIn.close();
+  });
+});
+
+describe("A gateway that closes after a reload", SOON, () => {
+  it("lets requests without a socket end that began before, and then closes the providers of that time", async () => {
+    await using standIn = await startStandIn({ behaviour: { chunkDelayMs: 5, chunks: 20 } });
+    const gateway = await createGateway({ providers: { before: shipped("provider-openai", standIn) } });
+    const asked = say.chat("one two three four five six", { stream: true });
+    const response = await gateway.inject(new Request("http://any/v1/chat/completions", posting(asked)));
+    const done: string[] = [];
+    const reloaded = gateway.reload({ providers: { after: shipped("provider-openai", standIn) } }).then(() => done.push("the first setup is closed"));
+    while (gateway.health().providers[0]?.name !== "after") await new Promise(setImmediate);
+    const read = response.text().then((said) => done.push(/\[DONE\]/.test(said) ? "the answer is whole" : said));
+    await gateway.close().then(() => done.push("closed"));
+    await Promise.all([reloaded, read]);
+    assert.deepEqual(done, ["the answer is whole", "the first setup is closed", "closed"]);
   });
 });
 

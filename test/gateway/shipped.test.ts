@@ -297,6 +297,27 @@ describe("gateway_cache in the gateway", SOON, () => {
   });
 });
 
+describe("The cache that is shipped", SOON, () => {
+  it("does what a client says in any case, and keeps requests apart whose headers ask for more", async () => {
+    await using stage = await startShipped();
+    let count = 0;
+    const asks = async (api: Api, headers: Readonly<Record<string, string>> = {}): Promise<boolean> => {
+      const before = stage.standIn.requests.length;
+      assert.equal((await stage.ask(api, say[api]("Hi", { temperature: 0 }), { headers })).status, 200);
+      await assertAudited(stage, ++count);
+      return stage.standIn.requests.length > before;
+    };
+    assert.deepEqual([await asks("chat"), await asks("chat")], [true, false]);
+    for (const control of ["No-Store", "max-age=0, NO-CACHE"]) assert.equal(await asks("chat", { "cache-control": control }), true, control);
+    const headers = { "anthropic-beta": "context-1m-2025-08-07" };
+    assert.deepEqual(
+      [await asks("messages"), await asks("messages", headers), await asks("messages", headers), await asks("messages")],
+      [true, true, false, false],
+    );
+    assert.deepEqual([await asks("responses", { "openai-beta": "a" }), await asks("responses", { "openai-beta": "b" })], [true, true]);
+  });
+});
+
 describe("A plugin that does wrong between those that are shipped", SOON, () => {
   const GROWS = "(loop $more (drop (memory.grow (i32.const 256))) (br $more))";
   const linear = (name: string, body: string): Promise<Uint8Array<ArrayBuffer>> =>

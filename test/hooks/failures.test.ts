@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setImmediate } from "node:timers/promises";
 
 import { isMortiseError } from "../../src/api/errors.ts";
 import { hook } from "../../src/hooks/definition.ts";
@@ -152,6 +153,28 @@ describe("A guard", () => {
     assert.ok(((await limitOf(host.hooks.hurried(1))) as number) <= 5);
     assert.ok(((await limitOf(host.hooks.guard(1, { request: host.request({ timeoutMs: 3 }) }))) as number) <= 3);
     assert.equal(await limitOf(host.hooks.guard(1, { request: host.request({ timeoutMs: 5000 }) })), 10);
+  });
+
+  it("does not make those late that come after it: waiting for an instance counts towards the hook and the request alone", async () => {
+    let now = 0;
+    const released = Promise.withResolvers<void>();
+    let pauses = 0;
+    const pause = (): Promise<void> | undefined => (pauses++ === 0 ? released.promise : undefined);
+    await using host = await createHost({ hooks: HOOKS, clock: () => now });
+    const options = { hostFunctions: { [PAUSE_MODULE]: { pause } }, clock: () => now };
+    await host.plugins.load(await guest({ guard: { pauses: "" }, timed: "" }), { name: "slow", ...options });
+    const first = codeOf(host.hooks.guard(1));
+    const after = [
+      host.hooks.guard(1),
+      host.hooks.guard(1, { request: host.request({ timeoutMs: 10_000 }) }),
+      host.hooks.guard(1, { request: host.request({ timeoutMs: 4000 }) }),
+      host.hooks.timed(1),
+    ].map(codeOf);
+    while (host.plugins.get("slow")?.stats().instances.waiting !== 4) await setImmediate();
+    now += 5000;
+    released.resolve();
+    const late = "MORTISE_HOOK_FAILED: MORTISE_TIMEOUT";
+    assert.deepEqual(await Promise.all([first, ...after]), [late, undefined, undefined, late, late]);
   });
 
   it("is not called any more, and lets nothing through, when the time of the request or of the hook is over", async () => {

@@ -49,7 +49,7 @@ describe("A plugin that is called where the stack is nearly full", () => {
     for (const fn of ["plain", "trap"]) {
       it(`serves the next call, after ${how} of "${fn}"`, async () => {
         const hostFunctions = { "extism:host/user": { ask: () => 0n } };
-        await using victim = await loadPlugin(await assembleText("victim", VICTIM), { name: "victim", hostFunctions });
+        await using victim = await loadPlugin(await assembleText("victim", VICTIM), { name: "victim", hostFunctions, limits: { timeoutMs: 60_000 } });
         let reached = false;
         await using deep = await deepPlugin(() => {
           reached = true;

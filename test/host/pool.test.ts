@@ -103,6 +103,34 @@ describe("A plugin with state", () => {
     });
   }
 
+  it("charges a call for its waiting only beyond waitMs, and then lets it have its whole time", async () => {
+    const { plugin, answers, advance } = await openPool();
+    const first = plugin.call("ask", "1");
+    const calls = [
+      [{ timeoutMs: 100, waitMs: 5000 }, "x"],
+      [{ timeoutMs: 100, waitMs: Number.POSITIVE_INFINITY }, "x"],
+      [{ timeoutMs: 100, waitMs: 4800 }, "MORTISE_TIMEOUT"],
+      [{ timeoutMs: 100, waitMs: 0 }, "MORTISE_TIMEOUT"],
+      [{ timeoutMs: 100 }, "MORTISE_TIMEOUT"],
+    ] as const;
+    const ends = calls.map(([options]) => endOf(plugin.call("echo", "x", options)));
+    const asks = plugin.call("ask", "2", { timeoutMs: 100, waitMs: 5000 });
+    await settle();
+    advance(4950);
+    answers.shift()?.();
+    assert.equal(await endOf(first), "1");
+    assert.deepEqual(
+      await Promise.all(ends),
+      calls.map(([, end]) => end),
+    );
+    await settle();
+    advance(99);
+    answers.shift()?.();
+    assert.equal(await endOf(asks), "2");
+    for (const waitMs of [-1, Number.NaN, "1" as unknown as number])
+      assert.equal(await endOf(plugin.call("echo", "x", { waitMs })), "MORTISE_INVALID_OPTION");
+  });
+
   it("counts what happens while it happens", async () => {
     const { plugin, answers, advance } = await openPool();
     const calls = [plugin.call("ask"), plugin.call("echo"), plugin.call("echo")];

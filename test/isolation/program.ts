@@ -18,6 +18,14 @@ if (task === "idle") {
   // Nothing else keeps this process until the call is over, not even a timer.
   const options = { timeoutMs: Number.POSITIVE_INFINITY };
   void plugin.call("spin", "", options).catch((error: { code: string }) => console.log(error.code));
+} else if (task === "close") {
+  // Closed while the plugin is being loaded elsewhere, since its process is lost: nothing keeps this one but the end of that.
+  const call = plugin.call("spin").catch((error: { code: string }) => console.log(error.code));
+  await until(() => childProcesses().length > 0);
+  for (const pid of childProcesses()) process.kill(pid, "SIGKILL");
+  await call;
+  await plugin.close();
+  console.log("closed");
 } else if (task === "sleep") {
   // Says where a guest sleeps, which nothing but the end of this process wakes.
   const sleeper = await loadPlugin(await wat(SLEEPER)(), {

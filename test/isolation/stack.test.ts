@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { type CallContext, type MortiseError, loadPlugin } from "../../src/index.ts";
+import { DEFAULT_REMOTE_POOL } from "../../src/isolation/blueprint.ts";
 import { childProcesses, threads } from "./children.ts";
 import { ENV, wat } from "./guests.ts";
 
@@ -19,6 +20,9 @@ const GUEST = `(module ${ENV}
     (call $deep (i64.add (local.get $depth) (i64.const 1)))
     (call $output_set (i64.const 0) (i64.const 0)))
   ${Array.from({ length: STARTS }, (_, start) => `(func (export "start${start}") (local ${"i64 ".repeat(start)}) (call $deep (i64.const 0)) ${Array.from({ length: start }, (_item, local) => `(drop (local.get ${local}))`).join(" ")})`).join("\n")})`;
+
+// An answer that a busy machine delays has not been lost; one that is lost does not come at all.
+Object.assign(DEFAULT_REMOTE_POOL, { stallMs: 30_000 });
 
 for (const isolation of ["thread", "process"] as const) {
   describe(`A guest that exhausts the stack in a ${isolation}`, () => {

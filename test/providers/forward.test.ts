@@ -133,6 +133,29 @@ describe("Provider.forward", () => {
     ]);
   });
 
+  it("waits for a function that gives the key for no longer than the request may take", async () => {
+    await using all = await scene(answer("x"), head, { apiKey: () => new Promise<string>(() => {}) });
+    const { provider, server } = all;
+    const ways: readonly ((options: { signal?: AbortSignal; timeoutMs?: number }) => Promise<unknown>)[] = [
+      (options) => provider.forward(ASK, options),
+      (options) => provider.forward(STREAM, options),
+      (options) => provider.chat({ messages: [] }, options),
+      (options) => provider.chatStream({ messages: [] }, options).next(),
+    ];
+    const gone = new AbortController();
+    for (const way of ways) {
+      assert.equal((await errorOf(way({ timeoutMs: 5 }))).code, "MORTISE_TIMEOUT");
+      assert.equal((await errorOf(way({ signal: AbortSignal.abort() }))).code, "MORTISE_ABORTED");
+      const waiting = errorOf(way({ signal: gone.signal }));
+      setImmediate(() => gone.abort());
+      assert.equal((await waiting).code, "MORTISE_ABORTED");
+    }
+    const closing = ways.map((way) => errorOf(way({})));
+    await provider.close();
+    for (const each of closing) assert.equal((await each).code, "MORTISE_CLOSED");
+    assert.equal(server.asked.length, 0);
+  });
+
   it("keeps the heads of 128 configurations", async () => {
     await using all = await scene(answer("x"), head);
     const ask = (model: number): Promise<unknown> => all.provider.forward({ ...ASK, config: { model } });
@@ -221,6 +244,14 @@ describe("Provider.forward", () => {
       const told = [error.message, JSON.stringify(error.details), String(error.cause), new TextDecoder().decode(body)];
       assert.deepEqual([status, told.filter((one) => one.includes("4711"))], [400, []]);
     }
+  });
+
+  it("keeps secrets of the options out of them", async () => {
+    const secret = 'cf-secret/"4711"';
+    await using all = await scene(answer(JSON.stringify({ error: { message: `bad ${secret}` } }), 422), head, { secrets: [secret] });
+    const error = await errorOf(all.provider.forward(ASK));
+    assert.match(error.message, /bad \[key\]/);
+    assert.deepEqual(JSON.parse(new TextDecoder().decode((error.details["response"] as RefusedResponse).body)), { error: { message: "bad [key]" } });
   });
 
   it("takes a stated length that is right", async () => {

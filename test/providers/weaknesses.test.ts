@@ -6,8 +6,35 @@ import { describe, it } from "node:test";
 import { loadProvider } from "../../src/providers/index.ts";
 import type { ProviderOptions } from "../../src/providers/index.ts";
 import { collect, endOf, errorOf, loadKit, loadText, say, textOf } from "./loading.ts";
-import { METADATA, box, parser, textProvider, third } from "./text-provider.ts";
+import { METADATA, type TextProvider, box, parser, textProvider, third } from "./text-provider.ts";
 import { event, upstream } from "./upstream.ts";
+
+/** Holds calls of exports of a table's provider at their beginning. */
+function holding({ hostFunctions, seen }: TextProvider): Pick<TextProvider, "hostFunctions"> & {
+  readonly hold: (fn: string) => { readonly begun: Promise<void>; readonly release: () => void };
+} {
+  const { see } = hostFunctions["extism:host/user"];
+  const held = new Map<string, { readonly began: () => void; readonly released: Promise<void> }>();
+  return {
+    hold: (fn) => {
+      const [begun, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      held.set(fn, { began: begun.resolve, released: released.promise });
+      return { begun: begun.promise, release: released.resolve };
+    },
+    hostFunctions: {
+      "extism:host/user": {
+        see: (context, ...values) => {
+          see(context, ...values);
+          const fn = seen.at(-1)?.[0] ?? "";
+          const one = held.get(fn);
+          held.delete(fn);
+          one?.began();
+          return one?.released;
+        },
+      },
+    },
+  };
+}
 
 const GRANTED = (host: string): ProviderOptions => ({ permissions: { hosts: [host] } });
 
@@ -154,6 +181,64 @@ describe("Weakness: streams at the same time cross", () => {
     );
   });
 
+  it("keeps the parsers of generation 3 apart from calls that trap, meet a limit or are aborted, and never aborts a parser", async () => {
+    let release: (() => void) | undefined;
+    await using there = await upstream(({ path }, response) => {
+      if (path !== "/stream") return false;
+      response.write("first\n");
+      if (release === undefined) release = () => response.end("second\n");
+      else response.end();
+      return true;
+    });
+    const provider = await textProvider({
+      ...third(there.url, { embed_request: "TRAP", list_models_request: "SPIN" }),
+      ...parser(`[{"chunk":{"text":"x"},"usage":null}]`),
+    });
+    const { hold, hostFunctions } = holding(provider);
+    await using loaded = await loadText({ ...provider, hostFunctions }, { ...GRANTED(there.host), limits: { timeoutMs: 300 } });
+    const others = loaded.chatStream(say("x"));
+    assert.deepEqual((await others.next()).value, { text: "x" });
+
+    assert.partialDeepStrictEqual((await endOf(loaded.embed(["a"]))).payload, { type: "not_implemented" });
+    assert.equal((await errorOf(loaded.listModels())).code, "MORTISE_TIMEOUT");
+    for (const fn of ["chat_request", "chat_stream_request", "chat_stream_parser_start", "chat_stream_parser_parse", "chat_stream_parser_finish"]) {
+      const leaving = new AbortController();
+      const held = hold(fn);
+      const asked = errorOf(fn === "chat_request" ? loaded.chat(say("y"), leaving) : collect(loaded.chatStream(say("y"), leaving)));
+      await held.begun;
+      leaving.abort();
+      held.release();
+      assert.equal((await asked).code, "MORTISE_ABORTED", fn);
+    }
+    release?.();
+    assert.equal(textOf(await collect(others)), "x");
+    assert.equal(provider.inputs("chat_stream_parser_close").length, 4);
+  });
+
+  it("lets large requests of generation 3 take turns, each with more time, and small ones in beside them", async () => {
+    await using there = await upstream();
+    const provider = await textProvider(third(there.url, { embed_request: "SPIN" }));
+    const { hold, hostFunctions } = holding(provider);
+    await using loaded = await loadText({ ...provider, hostFunctions }, { ...GRANTED(there.host), limits: { timeoutMs: 500 } });
+    const large = "x".repeat(300_000);
+    const held = hold("chat_request");
+    const asked = [loaded.chat(say(large)), loaded.chat(say(large))];
+    await held.begun;
+    assert.equal((await loaded.chat(say("small"))).text, "hello");
+    assert.deepEqual(
+      provider.inputs("chat_request").map((input) => input.length > large.length),
+      [true, false],
+    );
+    held.release();
+    assert.deepEqual(
+      (await Promise.all(asked)).map(({ text }) => text),
+      ["hello", "hello"],
+    );
+
+    const { code, details } = await errorOf(loaded.embed(["x".repeat(1 << 20)]));
+    assert.deepEqual([code, Math.floor(Number(details["limit"]))], ["MORTISE_TIMEOUT", 625]);
+  });
+
   it("fails the streams of generation 3 whose parser went with its instance, instead of feeding another stream's", async () => {
     const open: (() => void)[] = [];
     await using there = await upstream(({ path }, response) => {
@@ -164,7 +249,7 @@ describe("Weakness: streams at the same time cross", () => {
     });
     const item = `[{"chunk":{"text":"x"},"usage":null}]`;
     const provider = await textProvider({ ...third(there.url, { embed_request: "TRAP" }), ...parser(item) });
-    await using loaded = await loadText(provider, GRANTED(there.host));
+    await using loaded = await loadText(provider, { ...GRANTED(there.host), maxInstances: 1 });
     const before = loaded.chatStream(say("x"));
     assert.deepEqual(await before.next(), { done: false, value: { text: "x" } });
     await errorOf(loaded.embed(["a"]));
@@ -245,7 +330,7 @@ describe("Weakness: what is not implemented traps, keeps its state, and counts a
   it("ends a stream whose instance has gone although no other took its place", async () => {
     await using there = await upstream(({ path }, response) => (path === "/stream" ? (response.write("first\n"), true) : false));
     const provider = await textProvider({ ...third(there.url, { embed_request: "TRAP" }), ...parser(`[{"chunk":{"text":"x"},"usage":null}]`) });
-    await using loaded = await loadText(provider, GRANTED(there.host));
+    await using loaded = await loadText(provider, { ...GRANTED(there.host), maxInstances: 1 });
     const stream = loaded.chatStream(say("x"));
     await stream.next();
     await errorOf(loaded.embed(["a"]));

@@ -492,6 +492,23 @@ describe("Errors of providers", () => {
     }
   });
 
+  it("keep the secrets of the options out, also where the plugin cuts or quotes what it was told", async () => {
+    const secret = 'cf-secret/"4711"';
+    const quoted = JSON.stringify(secret).slice(1, -1);
+    await using there = await server(400, JSON.stringify({ error: { message: `no ${secret}` } }));
+    const said = JSON.stringify({ payload: { type: "invalid_request", message: `I saw ${secret}` } });
+    for (const rest of [{}, { classify_chat_error: said }]) {
+      const plugin = await textProvider({ ...third(there.url, { embed_request: box(`${there.url}/embed`, "e"), ...rest }), ...parser("[]") });
+      await using loaded = await loadText(plugin, { ...GRANTED(there.host), secrets: [secret, "no"] });
+      for (const asked of [loaded.embed(["a"]), loaded.chat(say("x")), loaded.chatStream(say("x")).next()]) {
+        const error = await errorOf(asked);
+        const told = [error.message, JSON.stringify(error.details), String(error.cause), ...plugin.inputs("classify_chat_error")].join(" ");
+        assert.ok(!told.includes(secret) && !told.includes(quoted) && !told.includes(numbers(quoted).slice(1, -1)), told);
+        assert.match(error.message, /(?:no|saw) \[key\]/);
+      }
+    }
+  });
+
   it("asks classify_chat_error with a ParseRequest, and does without it when it fails", async () => {
     await using there = await server(418, "teapot");
     const says = await textProvider(third(there.url, { classify_chat_error: `{"payload":{"type":"invalid_request","message":"tea"}}` }));

@@ -3,7 +3,7 @@
 import { MortiseError, isMortiseError } from "../../index.ts";
 import type { ChatFlags } from "../chat-command.ts";
 import { printProblems } from "../config-command.ts";
-import { EXIT, exitCodeOf, printFailure, toMortiseError, usageError } from "../failure.ts";
+import { EXIT, exitCodeOf, printConfiguredFailure, toMortiseError, usageError } from "../failure.ts";
 import { readInput } from "../guest-input.ts";
 import { ReadableText } from "./readable.ts";
 import { type ChatMessage, type ChatServer, ownServer, remoteServer } from "./server.ts";
@@ -24,7 +24,7 @@ export async function chat(words: readonly string[], flags: ChatFlags): Promise<
     return await (talks ? new Talk({ server, flags, input: process.stdin, output: process.stdout }).run() : askOnce(server, prompt, flags));
   } catch (error) {
     const failure = toMortiseError(error);
-    printFailure(failure);
+    printConfiguredFailure(failure);
     printProblems(failure);
     return exitCodeOf(failure);
   }

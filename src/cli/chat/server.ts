@@ -1,7 +1,10 @@
 // Who is asked: a server at a URL, or a gateway in this process.
 
+import type { ConfigProblem } from "../../config/problems.ts";
 import { EventCutter } from "../../gateway/event-cutter.ts";
 import { MortiseError, isMortiseError, printable } from "../../index.ts";
+import { describeProblem } from "../config-command.ts";
+import { printNote } from "../notes.ts";
 import { openLog } from "../serve/log.ts";
 import { startServer } from "../serve/server.ts";
 import { findSettings } from "../serve/settings.ts";
@@ -41,14 +44,17 @@ const MAX_ERROR_CHARS = 64 * 1024;
 /** A server with OpenAI's interface. @throws MortiseError MORTISE_USAGE for a URL that is none */
 export function remoteServer(url: string, key: string | undefined): ChatServer {
   const parsed = URL.parse(url);
-  if (parsed === null || !/^https?:$/.test(parsed.protocol)) throw usageError(`"${printable(url)}" is no URL of http: or https:`);
+  if (parsed === null || !/^https?:$/.test(parsed.protocol)) {
+    const isHost = !url.includes("://") && URL.canParse(`http://${url}`);
+    throw usageError(`"${printable(url)}" is no URL of http: or https:`, isHost ? `did you mean http://${printable(url)}?` : undefined);
+  }
   if (parsed.username !== "" || parsed.password !== "")
     throw usageError("a URL must not have a user name or password", "--key-env names a variable with a key");
   const path = parsed.pathname.replace(/\/+$/, "");
   const base = `${parsed.origin}${path.endsWith("/v1") ? path : `${path}/v1`}`;
   const headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
   const send: Send = (to, init) => fetch(base + to, { ...init, headers: { ...headers, ...init.headers } });
-  return new HttpServer(base, send, async () => {});
+  return new HttpServer(base, send, async () => {}, key === undefined ? "--key-env names a variable with a key" : undefined);
 }
 
 /** A gateway in this process, with a configuration or what is built in. @throws MortiseError why there is none */
@@ -58,7 +64,8 @@ export async function ownServer(file: string | undefined): Promise<ChatServer> {
   // Who may read the configuration needs no key of it.
   const config = { ...rest, gateway: gateway && { ...gateway, clients: undefined, watch: false } };
   const log = await openLog({ level: "off" });
-  const server = await startServer({ config, files: new Map(), log, listen: undefined });
+  const onNote = (note: ConfigProblem): void => printNote(describeProblem(note));
+  const server = await startServer({ config, files: new Map(), log, listen: undefined, onNote });
   const send: Send = (path, init) => server.gateway.inject(new Request(`http://localhost/v1${path}`, init));
   return new HttpServer(settings.file ?? "the built-in gateway", send, () => server.close(0));
 }
@@ -67,8 +74,11 @@ class HttpServer implements ChatServer {
   readonly name: string;
   readonly #send: Send;
   readonly #close: () => Promise<void>;
+  readonly #keyHint: string | undefined;
 
-  constructor(name: string, send: Send, close: () => Promise<void>) {
+  /** @param keyHint how to send a key, where none was sent */
+  constructor(name: string, send: Send, close: () => Promise<void>, keyHint?: string) {
+    this.#keyHint = keyHint;
     this.name = name;
     this.#send = send;
     this.#close = close;
@@ -77,6 +87,7 @@ class HttpServer implements ChatServer {
   async models(signal: AbortSignal): Promise<readonly string[]> {
     const response = await this.#request("/models", { signal });
     const list = (await response.json().catch(() => undefined)) as { readonly data?: unknown } | undefined;
+    signal.throwIfAborted();
     const data: readonly unknown[] = Array.isArray(list?.data) ? list.data : [];
     return data.flatMap((model) => (typeof model === "object" && model !== null && "id" in model && typeof model.id === "string" ? model.id : []));
   }
@@ -131,16 +142,18 @@ class HttpServer implements ChatServer {
       response = await this.#send(path, init);
     } catch (error) {
       init.signal.throwIfAborted();
-      throw this.#failure(reasonOf(error), error);
+      const reason = reasonOf(error);
+      throw this.#failure(reason, error, reason === NOBODY ? "mortise serve starts a gateway; without --url, mortise chat is one itself" : undefined);
     }
     if (response.ok) return response;
     init.signal.throwIfAborted();
     const text = (await response.text().catch(() => "")).slice(0, MAX_ERROR_CHARS);
-    throw this.#failure(`${messageOf(text)} (status ${response.status})`);
+    throw this.#failure(`${messageOf(text)} (status ${response.status})`, undefined, response.status === 401 ? this.#keyHint : undefined);
   }
 
-  #failure(reason: string, cause?: unknown): MortiseError {
-    return new MortiseError("MORTISE_NO_ANSWER", { from: this.name, reason: printable(reason, 1000) }, cause);
+  #failure(reason: string, cause?: unknown, hint?: string): MortiseError {
+    const details = { from: this.name, reason: printable(reason, 1000) };
+    return new MortiseError("MORTISE_NO_ANSWER", hint === undefined ? details : { ...details, hint }, cause);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -159,11 +172,13 @@ function messageOf(text: string): string {
   return "it refused the request";
 }
 
+const NOBODY = "nothing listens there";
+
 /** Why a connection failed: what `fetch` says of it is in its cause. */
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const { code, message } = cause as NodeJS.ErrnoException;
-  if (code === "ECONNREFUSED") return "nothing listens there";
+  if (code === "ECONNREFUSED") return NOBODY;
   if (code === "ENOTFOUND") return "there is no such host";
   return message === "" || message === undefined ? String(code) : message;
 }

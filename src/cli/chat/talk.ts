@@ -46,7 +46,7 @@ export class Talk {
   readonly #each: AsyncIterable<string>;
   #messages: ChatMessage[];
   #model = "";
-  /** What stops the answer that is coming. */
+  /** What stops the answer that is coming, or the list of models. */
   #answering: AbortController | undefined;
   #exitCode: number = EXIT.ok;
   /** No line will come any more; those that have come are still answered. */
@@ -69,7 +69,9 @@ export class Talk {
     this.#lines.on("SIGINT", () => this.#interrupt());
     process.on("SIGINT", () => this.#interrupt());
     try {
-      this.#model = flags.model ?? (await firstModel(server, new AbortController().signal));
+      const model = flags.model ?? (await this.#unlessStopped((signal) => firstModel(server, signal)));
+      if (model === undefined) return INTERRUPTED;
+      this.#model = model;
       this.#note(`${this.#model} at ${server.name}; /help says what there is`);
       await this.#listen();
     } finally {
@@ -87,6 +89,20 @@ export class Talk {
     }
     this.#exitCode = INTERRUPTED;
     this.#lines.close();
+  }
+
+  /** What the server is asked for; undefined if Ctrl-C came before it answered. */
+  async #unlessStopped<Result>(ask: (signal: AbortSignal) => Promise<Result>): Promise<Result | undefined> {
+    const aborter = new AbortController();
+    this.#answering = aborter;
+    try {
+      return await ask(aborter.signal);
+    } catch (error) {
+      if (aborter.signal.aborted && !isMortiseError(error)) return undefined;
+      throw error;
+    } finally {
+      this.#answering = undefined;
+    }
   }
 
   async #listen(): Promise<void> {
@@ -178,7 +194,9 @@ export class Talk {
       return;
     }
     try {
-      const others = (await this.#parts.server.models(new AbortController().signal)).filter((model) => model !== this.#model);
+      const models = await this.#unlessStopped((signal) => this.#parts.server.models(signal));
+      if (models === undefined) return this.#note("stopped");
+      const others = models.filter((model) => model !== this.#model);
       this.#note(`${this.#model} answers${others.length === 0 ? "" : `; there are also ${others.join(", ")}`}`);
     } catch (error) {
       printFailure(toMortiseError(error));

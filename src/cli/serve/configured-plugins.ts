@@ -3,10 +3,11 @@
 import { isDeepStrictEqual } from "node:util";
 
 import { loadOrder } from "../../config/apply-config.ts";
-import type { Config } from "../../config/config.ts";
+import type { Config, PluginConfig } from "../../config/config.ts";
 import { type PluginLoad, toPluginOptions } from "../../config/plugin-options.ts";
 import { type SecretSources, resolveSecrets } from "../../config/resolve-secrets.ts";
 import type { GatewayHost } from "../../gateway/index.ts";
+import { pluginFault } from "./load-notes.ts";
 
 /** What came of a change, by names of plugins. */
 export interface PluginChanges {
@@ -40,11 +41,13 @@ export class ConfiguredPlugins {
    * Loads what is new or different. If anything cannot be loaded, nothing has changed.
    *
    * @param all also what is the same, since its file may be another one
-   * @throws MortiseError as `host.plugins.load`, or MORTISE_SECRET_MISSING
+   * @throws MortiseError as `host.plugins.load`, or MORTISE_SECRET_MISSING; MORTISE_CONFIG_INVALID for what a plugin refuses
    */
   async prepare(config: Config, sources: SecretSources, { all = false }: { readonly all?: boolean } = {}): Promise<PreparedChange> {
     const secrets: string[] = [];
     const wanted = new Map<string, PluginLoad>();
+    const configured = new Map(config.plugins.map((plugin) => [plugin.name, plugin]));
+    let loading: PluginConfig | undefined;
     for (const plugin of loadOrder(config.plugins)) {
       const resolved = await resolveSecrets(plugin, sources); // oxlint-disable-line no-await-in-loop -- in order, so that the first that fails is always the same
       secrets.push(...resolved.secrets);
@@ -58,6 +61,7 @@ export class ConfiguredPlugins {
     };
     try {
       for (const [name, load] of wanted) {
+        loading = configured.get(name);
         const before = this.#loads.get(name);
         if (before === undefined) {
           await this.#plugins.load(load.source, load.options); // oxlint-disable-line no-await-in-loop -- those that others need come first
@@ -69,7 +73,7 @@ export class ConfiguredPlugins {
       }
     } catch (error) {
       await abandon();
-      throw error;
+      throw loading === undefined ? error : pluginFault(error, loading);
     }
     const commit = (): PluginChanges => {
       for (const [name, version] of staged) this.#plugins.switchTo(name, version);

@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 
 import type { ConfiguredProvider } from "../../config/gateway-options.ts";
 import type { GatewayProviders } from "../../gateway/index.ts";
+import { canList } from "../../gateway/setup.ts";
 import { type Logger, type Provider, loadProvider } from "../../index.ts";
 import type { FileDigests } from "./file-watches.ts";
 
@@ -16,6 +17,8 @@ interface Loaded {
 /** A change that is prepared. */
 export interface PreparedProviders {
   readonly providers: GatewayProviders;
+  /** Of those that were loaded for it, by name. */
+  readonly reports: ReadonlyMap<string, Provider["report"]>;
   /** They count from now on. Gives what closes those that do not any more, to be called when nothing uses them. */
   commit(): () => Promise<void>;
   /** Closes those that were loaded for it. */
@@ -40,6 +43,7 @@ export class ConfiguredProviders {
    */
   async prepare(wanted: Readonly<Record<string, ConfiguredProvider>>, files: FileDigests, all: boolean): Promise<PreparedProviders> {
     const next = new Map<string, Loaded>();
+    const reports = new Map<string, Provider["report"]>();
     const fresh: Provider[] = [];
     const abandon = async (): Promise<void> => void (await Promise.all(fresh.map((provider) => provider.close())));
     try {
@@ -54,6 +58,7 @@ export class ConfiguredProviders {
         const provider = await loadProvider(source, { ...options, name, logger: this.#logger }); // oxlint-disable-line no-await-in-loop -- compiling takes the thread
         fresh.push(provider);
         next.set(name, { provider, origin });
+        reports.set(name, provider.report);
       }
     } catch (error) {
       await abandon();
@@ -64,7 +69,8 @@ export class ConfiguredProviders {
       this.#loaded = next;
       return async () => void (await Promise.all(gone.map(({ provider }) => provider.close())));
     };
-    return { providers: Object.fromEntries(Object.entries(wanted).map(([name, given]) => [name, loadedAs(next.get(name), given)])), commit, abandon };
+    const loaded = Object.entries(wanted).map(([name, given]) => [name, loadedAs(next.get(name), given)] as const);
+    return { providers: Object.fromEntries(loaded), reports, commit, abandon };
   }
 
   /** Closes all. */
@@ -73,7 +79,9 @@ export class ConfiguredProviders {
   }
 }
 
-function loadedAs(loaded: Loaded | undefined, { source: _source, options: _options, ...policy }: ConfiguredProvider): GatewayProviders[string] {
+function loadedAs(loaded: Loaded | undefined, { source: _source, options, ...policy }: ConfiguredProvider): GatewayProviders[string] {
   if (loaded === undefined) throw new RangeError("a provider that was not loaded");
-  return { ...policy, provider: loaded.provider };
+  const { provider } = loaded;
+  // To the gateway it is one that somebody else has loaded, of which it cannot know whether it has a key.
+  return { ...policy, listModels: policy.listModels ?? canList(provider, { options, ...policy }), provider };
 }

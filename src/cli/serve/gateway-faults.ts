@@ -12,6 +12,7 @@ const NAMES: Readonly<Record<string, string>> = {
   rateLimits: "rates",
   clientConcurrency: "client_concurrency",
   onlyListed: "only_listed",
+  listModels: "list_models",
   keyRest: "key_rest",
   value: "key",
 };

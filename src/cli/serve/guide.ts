@@ -111,6 +111,7 @@ function aboutOf(source: string): string {
 function modelOf({ gateway }: Config): string {
   const { aliases = {}, providers = [] } = gateway ?? {};
   const listed = providers.flatMap(({ models }) => models.filter((model) => !model.includes("*")));
-  const [first] = [...Object.keys(aliases), ...listed];
-  return visible(first ?? `${providers[0]?.name ?? "PROVIDER"}/MODEL`);
+  // As it stands in a command, quotes would end it.
+  const first = [...Object.keys(aliases), ...listed].find((name) => /^[\w./:@-]+$/.test(name));
+  return first ?? `${providers[0]?.name ?? "PROVIDER"}/MODEL`;
 }

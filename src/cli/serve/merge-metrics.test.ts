@@ -29,6 +29,8 @@ untyped{worker="1",q="1"} 4
 untyped{worker="3",q="1"} 4
 `,
     );
+    const odd = 'a{model="x\u2028y\u2029z\r}"} 1\n';
+    assert.equal(mergeMetrics(new Map([[2, odd]])), odd.replace("{", '{worker="2",'));
     assert.equal(mergeMetrics(new Map()), "");
   });
 });

@@ -33,7 +33,8 @@ function isOf(sample: string, family: string): boolean {
   return sample === family || (sample.startsWith(family) && /^_(?:bucket|sum|count)$/.test(sample.slice(family.length)));
 }
 
+/** Names of models may hold what ends a line elsewhere, such as U+2028. */
 function labelled(line: string, worker: number): string {
-  const [, name = "", labels = "", value = ""] = /^([\w:]+)(?:\{(.*)\})?( .*)$/.exec(line) ?? [];
+  const [, name = "", labels = "", value = ""] = /^([\w:]+)(?:\{(.*)\})?( .*)$/s.exec(line) ?? [];
   return `${name}{worker="${worker}"${labels === "" ? "" : `,${labels}`}}${value}`;
 }

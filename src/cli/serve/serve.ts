@@ -6,7 +6,7 @@ import type { Config } from "../../config/config.ts";
 import { MortiseError } from "../../index.ts";
 import { type MetricsServer, serveMetrics } from "../../telemetry/index.ts";
 import { describeProblem, printProblems } from "../config-command.ts";
-import { EXIT, exitCodeOf, printFailure, toMortiseError } from "../failure.ts";
+import { EXIT, exitCodeOf, printConfiguredFailure, toMortiseError } from "../failure.ts";
 import type { ServeFlags } from "../serve-command.ts";
 import { type FileDigests, filesOf } from "./file-watches.ts";
 import { freePort } from "./free-port.ts";
@@ -24,6 +24,9 @@ const STANDARD_PORT = 8080;
 /** Where metrics are served: whoever is not on this machine gets them through something that is. */
 const LOOPBACK = "127.0.0.1";
 
+/** Addresses that nobody else can reach. */
+const OWN_ADDRESSES = /^(?:127\.[\d.]+|::1|localhost)$/i;
+
 /** What a process that serves is given. */
 export interface ServeParts {
   readonly settings: Settings;
@@ -31,6 +34,8 @@ export interface ServeParts {
   readonly files: FileDigests;
   readonly log: ServerLog;
   readonly flags: ServeFlags;
+  /** Of several workers, the first tells what all of them find. */
+  readonly onNote?: (() => void) | undefined;
 }
 
 /** Where it listens. */
@@ -49,18 +54,18 @@ export async function serve(flags: ServeFlags): Promise<number> {
   try {
     const settings = await findSettings(flags.config);
     const config = await settings.read();
-    const parts = { settings, config, files: filesOf(config), log, flags };
+    const parts = { settings, config, files: filesOf(config), log, flags, onNote: (place?.number ?? 1) === 1 ? undefined : () => {} };
     if (place !== undefined) return await serveAsWorker(parts, { host: hostOf(parts), port: place.port });
     for (const warning of config.warnings) log.warn(describeProblem(warning));
     return await (flags.workers > 1 ? serveInSeveral(parts) : serveAlone(parts));
   } catch (error) {
     const failure = toMortiseError(error);
-    printFailure(failure);
+    printConfiguredFailure(failure);
     printProblems(failure);
     return exitCodeOf(failure);
   } finally {
-    // What ties a worker to the process that started it would keep it alive.
-    if (process.connected) process.disconnect();
+    // What ties a worker to the process that started it would keep it alive; if it just broke, the exit code would be 0.
+    if (process.connected) cluster.worker?.disconnect();
   }
 }
 
@@ -138,11 +143,17 @@ export function drainMsOf({ gateway }: Config): number {
   return gateway?.drainMs ?? 0;
 }
 
-function announce({ settings: { file }, config, flags, log }: ServeParts, { wantedPort }: Address, url: string, metrics: string): void {
-  if (flags.jsonLogs === true) return log.info({ url, metrics, workers: flags.workers }, "listening");
-  // Under npm it is not found by its name.
-  const command = process.env["npm_lifecycle_event"] === undefined ? "mortise" : "npm run -s mortise --";
-  process.stdout.write(guide({ config, file, url, metrics, workers: flags.workers, wantedPort, command }));
+function announce({ settings: { file }, config, flags, log }: ServeParts, { host, wantedPort }: Address, url: string, metrics: string): void {
+  if (flags.jsonLogs === true) log.info({ url, metrics, workers: flags.workers }, "listening");
+  else {
+    // Under npm it is not found by its name.
+    const command = process.env["npm_lifecycle_event"] === undefined ? "mortise" : "npm run -s mortise --";
+    // What stands for all addresses is none that a client could use everywhere.
+    const reachable = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:");
+    process.stdout.write(guide({ config, file, url: reachable, metrics, workers: flags.workers, wantedPort, command }));
+  }
+  if (config.gateway?.clients === undefined && !OWN_ADDRESSES.test(host))
+    log.warn(`everybody who reaches ${host} may use it; [[gateway.clients]] says who may`);
 }
 
 function sayStopping(log: ServerLog, requests?: number): void {

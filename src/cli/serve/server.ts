@@ -6,15 +6,18 @@ import { setImmediate } from "node:timers/promises";
 import { openServices, withConfiguredHooks } from "../../config/apply-config.ts";
 import type { Config } from "../../config/config.ts";
 import { type ConfiguredGateway, toGatewayOptions } from "../../config/gateway-options.ts";
+import type { ConfigProblem } from "../../config/problems.ts";
 import type { SecretSources } from "../../config/resolve-secrets.ts";
 import { type Gateway, type GatewayAccess, type GatewayProviders, type GatewaySetup, createGateway } from "../../gateway/index.ts";
 import { MortiseError, type Store } from "../../index.ts";
 import { CHANNELS, type LifecycleEvent, type Telemetry, createTelemetry } from "../../telemetry/index.ts";
 import { describeProblem } from "../config-command.ts";
 import { ConfiguredPlugins, type PluginChanges } from "./configured-plugins.ts";
-import { ConfiguredProviders } from "./configured-providers.ts";
+import { ConfiguredProviders, type PreparedProviders } from "./configured-providers.ts";
 import type { FileDigests } from "./file-watches.ts";
 import { placed } from "./gateway-faults.ts";
+import { HiddenSecrets } from "./hidden-secrets.ts";
+import { pluginNotes, providerFault, providerNotes } from "./load-notes.ts";
 import type { ServerLog } from "./log.ts";
 import { RequestMetrics } from "./request-metrics.ts";
 
@@ -26,6 +29,8 @@ export interface ServerParts {
   readonly log: ServerLog;
   /** Where it listens; undefined for a gateway that is only asked within the process. */
   readonly listen: { readonly host: string; readonly port: number } | undefined;
+  /** Is told what may have been overlooked. @default the log */
+  readonly onNote?: ((note: ConfigProblem) => void) | undefined;
 }
 
 /** What came of a reload. */
@@ -57,15 +62,16 @@ export interface RunningServer {
  *
  * @throws MortiseError why it cannot; MORTISE_LISTEN for an address that cannot be listened at
  */
-export async function startServer({ config, files, log, listen }: ServerParts): Promise<RunningServer> {
+export async function startServer({ config, files, log, listen, onNote }: ServerParts): Promise<RunningServer> {
   const sources: SecretSources = { env: process.env, onWarning: (problem) => log.warn(describeProblem(problem)) };
   // What was opened is closed again, the last first, if something after it fails.
   await using opened = new AsyncDisposableStack();
   const options = await toGatewayOptions(config, sources);
-  log.hide(options.secrets);
+  const secrets = new HiddenSecrets(log);
+  const hidden = secrets.begin(options.secrets);
   const services = opened.use(await openServices(config, sources));
   const providers = opened.use(new ConfiguredProviders(log));
-  const prepared = await providers.prepare(options.providers, files, true);
+  const prepared = await prepareProviders(providers, config, options, files, true);
   prepared.commit();
   const metrics = new RequestMetrics(() => gateway.health().requests);
   const gateway: Gateway = opened.use(
@@ -89,8 +95,16 @@ export async function startServer({ config, files, log, listen }: ServerParts): 
     }),
   );
   const change = await plugins.prepare(config, sources);
-  log.hide([...options.secrets, ...change.secrets]);
+  hidden.add(change.secrets);
+  hidden.commit();
   change.commit();
+  const say = (next: Config, reports: PreparedProviders["reports"]): void => {
+    const notes = [...providerNotes(next, reports), ...pluginNotes(next, gateway.host)];
+    for (const note of notes)
+      if (onNote === undefined) log.warn(describeProblem(note));
+      else onNote(note);
+  };
+  say(config, prepared.reports);
   opened.defer(sayReloads(log));
   if (config.gateway?.watch === true) gateway.host.plugins.watch();
   const { url, port } = listen === undefined ? { url: "", port: 0 } : await startListening(gateway, listen);
@@ -98,6 +112,7 @@ export async function startServer({ config, files, log, listen }: ServerParts): 
     config,
     log,
     sources,
+    secrets,
     store: services.store,
     gateway,
     providers,
@@ -106,12 +121,14 @@ export async function startServer({ config, files, log, listen }: ServerParts): 
     port,
     telemetry,
     metrics,
+    say,
     opened: opened.move(),
   });
 }
 
 interface ProcessParts extends Pick<ServerParts, "config" | "log"> {
   readonly sources: SecretSources;
+  readonly secrets: HiddenSecrets;
   readonly store: Store;
   readonly gateway: Gateway;
   readonly providers: ConfiguredProviders;
@@ -120,6 +137,8 @@ interface ProcessParts extends Pick<ServerParts, "config" | "log"> {
   readonly port: number;
   readonly telemetry: Telemetry;
   readonly metrics: RequestMetrics;
+  /** Tells what may have been overlooked. */
+  readonly say: (config: Config, reports: PreparedProviders["reports"]) => void;
   readonly opened: AsyncDisposableStack;
 }
 
@@ -153,13 +172,15 @@ class ServerProcess implements RunningServer {
   }
 
   async #reload(config: Config, files: FileDigests, all: boolean): Promise<Reloaded> {
-    const { sources, log, gateway, plugins, providers, store } = this.#parts;
+    const { sources, secrets, log, gateway, plugins, providers, store } = this.#parts;
     const options = await toGatewayOptions(config, sources);
+    const hidden = secrets.begin(options.secrets);
     await using undo = new AsyncDisposableStack();
-    const prepared = await providers.prepare(options.providers, files, all);
+    const prepared = await prepareProviders(providers, config, options, files, all);
     undo.defer(() => prepared.abandon());
     const change = await plugins.prepare(config, sources, { all });
     undo.defer(() => change.abandon());
+    hidden.add(change.secrets);
     const retired = gateway.reload({ ...setupOf(options, prepared.providers), ...accessOf(options, store, this.#hasRates) });
     try {
       // What is wrong shows at once, since all is loaded; what still uses the old ones may take long.
@@ -170,9 +191,15 @@ class ServerProcess implements RunningServer {
     undo.move();
     this.#hasRates ||= options.rateLimits !== undefined;
     const closeOld = prepared.commit();
-    retired.then(closeOld).catch((error: unknown) => log.warn(String(error)));
-    log.hide([...options.secrets, ...change.secrets]);
-    return { ...change.commit(), later: laterKeys(this.#parts.config, config) };
+    const forgetOld = hidden.commit();
+    retired
+      .then(closeOld)
+      .catch((error: unknown) => log.warn(String(error)))
+      // What still ends may tell the secrets that it was begun with.
+      .finally(forgetOld);
+    const changes = change.commit();
+    this.#parts.say(config, prepared.reports);
+    return { ...changes, later: laterKeys(this.#parts.config, config) };
   }
 
   async close(drainMs: number): Promise<void> {
@@ -184,6 +211,21 @@ class ServerProcess implements RunningServer {
     await this.gateway.close({ drainMs });
     clearTimeout(timer);
     await opened.disposeAsync();
+  }
+}
+
+/** Loads them. @throws MortiseError MORTISE_CONFIG_INVALID for what a provider refuses, or as `loadProvider` */
+async function prepareProviders(
+  providers: ConfiguredProviders,
+  config: Config,
+  options: ConfiguredGateway,
+  files: FileDigests,
+  all: boolean,
+): Promise<PreparedProviders> {
+  try {
+    return await providers.prepare(options.providers, files, all);
+  } catch (error) {
+    throw providerFault(error, config);
   }
 }
 

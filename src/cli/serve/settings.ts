@@ -17,6 +17,8 @@ models = ["echo"]
 [[plugins]]
 name = "budget"
 source = "builtin:budget"
+stateless = true
+pool.max_instances = 4
 order = 10
 config = { tokens = 100000, window = "hour" }
 permissions.kv = "read-write"
@@ -26,11 +28,15 @@ permissions.attributes = { read = ["client", "budget.*"], write = ["budget.*"] }
 [[plugins]]
 name = "guard"
 source = "builtin:guard"
+stateless = true
+pool.max_instances = 4
 order = 20
 
 [[plugins]]
 name = "pii"
 source = "builtin:pii"
+stateless = true
+pool.max_instances = 4
 order = 50
 permissions.attributes = { read = ["pii.*"], write = ["pii.*"] }
 `;

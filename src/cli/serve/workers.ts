@@ -1,7 +1,6 @@
 // Several processes that serve at one port: started, replaced when they die, asked for their metrics, and stopped.
 
 import cluster, { type Worker } from "node:cluster";
-import { once } from "node:events";
 
 import type { ServerLog } from "./log.ts";
 import { mergeMetrics } from "./merge-metrics.ts";
@@ -61,13 +60,10 @@ export class Workers {
     const [first, ...others] = this.#slots;
     if (first === undefined) return { exitCode: 0 };
     const worker = this.#fork(first);
-    const ready = await Promise.race([
-      firstMessage(worker),
-      once(worker, "exit").then(([code]) => ({ kind: "ended" as const, exitCode: typeof code === "number" ? code : 1 })),
-    ]);
+    const ready = await Promise.race([firstMessage(worker), exitOf(worker).then((code) => ({ kind: "ended" as const, exitCode: code ?? 1 }))]);
     if (ready.kind === "ended") return { exitCode: ready.exitCode };
     this.#hasStarted = true;
-    await Promise.all(others.map(async (slot) => Promise.race([firstMessage(this.#fork(slot)), stopped(slot)])));
+    await Promise.all(others.map(async (slot) => startOrEnd(this.#fork(slot))));
     return { url: ready.url };
   }
 
@@ -75,6 +71,12 @@ export class Workers {
     const worker = cluster.fork({ [WORKER_VARIABLE]: `${slot.number}:${this.#options.port}` });
     slot.worker = worker;
     slot.startedAt = performance.now();
+    // Whoever speaks to a worker that has just died meets a broken pipe, node:cluster itself too; its end is told besides.
+    worker.on("error", (error) => {
+      this.#options.log.warn({ worker: slot.number, error: error.message }, "a worker cannot be reached");
+      // One that could not be started has no other end.
+      if (worker.process.pid === undefined) worker.emit("exit", 1, null);
+    });
     worker.on("exit", (code: number | null, signal: NodeJS.Signals | null) => this.#ended(slot, code, signal));
     return worker;
   }
@@ -113,7 +115,7 @@ export class Workers {
     this.#isStopping = true;
     for (const { timer } of this.#slots) clearTimeout(timer);
     const running = this.#slots.flatMap(({ worker }) => worker ?? []);
-    const ended = running.map((worker) => once(worker, "exit"));
+    const ended = running.map((worker) => exitOf(worker));
     this.#tell({ kind: "drain" });
     await Promise.all(ended);
   }
@@ -125,19 +127,33 @@ export class Workers {
   }
 
   #tell(message: PrimaryMessage): void {
-    for (const { worker } of this.#slots) if (worker?.isConnected() === true) worker.send(message);
+    for (const { worker } of this.#slots) if (worker?.isConnected() === true) worker.send(message, ignored);
   }
 }
 
-async function firstMessage(worker: Worker): Promise<WorkerMessage & { readonly kind: "ready" }> {
-  for (;;) {
-    const [message] = (await once(worker, "message")) as [WorkerMessage]; // oxlint-disable-line no-await-in-loop -- one after the other
-    if (message.kind === "ready") return message;
-  }
+function ignored(): void {}
+
+type ReadyMessage = WorkerMessage & { readonly kind: "ready" };
+
+/** What a worker says when it listens. */
+function firstMessage(worker: Worker): Promise<ReadyMessage> {
+  return new Promise((resolve) => {
+    const hear = (message: WorkerMessage): void => {
+      if (message.kind !== "ready") return;
+      worker.off("message", hear);
+      resolve(message);
+    };
+    worker.on("message", hear);
+  });
 }
 
-async function stopped({ worker }: Slot): Promise<void> {
-  if (worker !== undefined) await once(worker, "exit");
+/** The exit code; null if a signal ended it. An `error` before that is no end, as it would be to `once` of node:events. */
+function exitOf(worker: Worker): Promise<number | null> {
+  return new Promise((resolve) => void worker.once("exit", resolve));
+}
+
+async function startOrEnd(worker: Worker): Promise<void> {
+  await Promise.race([firstMessage(worker), exitOf(worker)]);
 }
 
 /** Undefined if it does not say in time. */
@@ -156,7 +172,7 @@ function metricsOf(worker: Worker, id: number): Promise<string | undefined> {
     const timer = setTimeout(gone, METRICS_MS);
     worker.on("message", hear);
     worker.on("exit", gone);
-    if (worker.isConnected()) worker.send({ kind: "metrics", id } satisfies PrimaryMessage);
+    if (worker.isConnected()) worker.send({ kind: "metrics", id } satisfies PrimaryMessage, ignored);
     else gone();
   });
 }

@@ -6,7 +6,9 @@ import type { Target } from "./router.ts";
 /** What an attempt is given. */
 export interface Attempt {
   readonly target: Target;
-  /** The key of the provider that is to be used, if it has keys. */
+  /** Who is asked: the target, unless the attempt has moved. */
+  readonly asks: Target;
+  /** The key of the provider that is asked, if it has keys. */
   readonly key: KeyChoice | undefined;
   /** Attempts before this one, of all targets. */
   readonly index: number;
@@ -20,8 +22,13 @@ export interface Attempt {
   commit(): void;
   /** What the provider failed with, where plugins make something else of it: key and breaker are told of that, not of how the attempt ends. */
   blame(error: unknown): void;
-  /** Another provider is asked than the target's: its key and breaker are told nothing of how that ends. */
-  leaveTarget(): void;
+  /**
+   * Asks another model than the target's: what stands before that one's provider holds as for a target, and is told how the
+   * attempt ends.
+   *
+   * @throws MortiseError MORTISE_GATEWAY_BUSY, MORTISE_GATEWAY_NO_KEY, MORTISE_GATEWAY_SUSPENDED
+   */
+  moveTo(asks: Target): Promise<void>;
   /**
    * Keeps what the attempt holds, its place in the provider's gate above all, beyond the end of the attempt, for a stream:
    * until the function that this gives is called, once, with the error that ended the stream if there is one. Deadlines end with

@@ -7,11 +7,15 @@ export function invalidOption(option: string, found: unknown, wanted: string): M
   return new MortiseError("MORTISE_INVALID_OPTION", { option, found: printable(found), wanted });
 }
 
-/** @throws MortiseError MORTISE_INVALID_OPTION for what is no object, or has a key that is not known */
+/**
+ * @param option its name; empty for the options themselves
+ * @throws MortiseError MORTISE_INVALID_OPTION for what is no object, or has a key that is not known
+ */
 export function checkKeys(value: unknown, option: string, known: readonly string[]): void {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalidOption(option, describe(value), "an object");
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalidOption(option || "options", describe(value), "an object");
   for (const key of Object.keys(value))
-    if (!known.includes(key)) throw invalidOption(`${option}.${key}`, "unknown", `one of ${known.join(", ")}${didYouMean(key, known)}`);
+    if (!known.includes(key))
+      throw invalidOption(option === "" ? key : `${option}.${key}`, "unknown", `one of ${known.join(", ")}${didYouMean(key, known)}`);
 }
 
 /** @throws MortiseError MORTISE_INVALID_OPTION */

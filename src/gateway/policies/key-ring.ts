@@ -86,11 +86,11 @@ export class KeyRing {
   }
 
   /**
-   * A key for a model, by weight.
+   * A key for a model, by weight; without one, a key for what is not about a model.
    *
    * @throws MortiseError MORTISE_GATEWAY_NO_KEY if every key rests, with `retryAfterMs` and the `kind` of the failure that ends first
    */
-  choose(model: string): KeyChoice {
+  choose(model?: string): KeyChoice {
     const now = this.#timing.clock();
     const [only] = this.#keys;
     // One key without anything else is what most providers have.
@@ -142,7 +142,7 @@ export class KeyRing {
     key.restOf.delete(shortest);
   }
 
-  #allRest(fitting: readonly Key[], model: string, now: number): MortiseError {
+  #allRest(fitting: readonly Key[], model: string | undefined, now: number): MortiseError {
     const rests = fitting.map((key) => restOf(key, model, now)).filter((rest) => rest !== undefined);
     const [first] = rests.toSorted((a, b) => a.until - b.until);
     const reason = first?.reason ?? "none is for this model";
@@ -161,13 +161,14 @@ export class KeyRing {
   }
 }
 
-function serves({ models }: Key, model: string): boolean {
-  return models === undefined || models.some((pattern) => matchesPattern(pattern, model));
+function serves({ models }: Key, model: string | undefined): boolean {
+  return models === undefined || model === undefined || models.some((pattern) => matchesPattern(pattern, model));
 }
 
 /** Why a key rests, and for how long; what is over is forgotten. */
-function restOf(key: Key, model: string, now: number): Rest | undefined {
+function restOf(key: Key, model: string | undefined, now: number): Rest | undefined {
   if (key.rest !== undefined && key.rest.until <= now) key.rest = undefined;
+  if (model === undefined) return key.rest;
   const forModel = key.restOf.size === 0 ? undefined : key.restOf.get(model);
   if (forModel !== undefined && forModel.until <= now) {
     key.restOf.delete(model);

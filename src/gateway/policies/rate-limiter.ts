@@ -73,7 +73,9 @@ export class RateLimiter {
 
   /** @throws MortiseError MORTISE_INVALID_OPTION */
   constructor(options: RateLimiterOptions) {
+    checkKeys(options, "rateLimits", ["store", "limits", "clients", "onStoreFailure", "onError", "clock"]);
     const { store, limits = [], clients = {}, onStoreFailure = "closed", onError = (): void => undefined, clock = Date.now } = options;
+    if (typeof (store as Partial<Store> | undefined)?.increment !== "function") throw invalidOption("rateLimits.store", typeof store, "a store");
     if (onStoreFailure !== "closed" && onStoreFailure !== "open")
       throw invalidOption("rateLimits.onStoreFailure", String(onStoreFailure), '"closed" or "open"');
     this.#store = store;

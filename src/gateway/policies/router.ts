@@ -98,19 +98,10 @@ export class Router {
   }
 
   /**
-   * Targets for a name, and for the fallbacks that the request names (`"provider/model"` or `{provider, model}`); each once.
+   * Targets for the fallbacks that a request names, as `"provider/model"` or `{provider, model}`.
    *
    * @throws MortiseError MORTISE_GATEWAY_NO_MODEL, MORTISE_GATEWAY_REQUEST for fallbacks of another form
    */
-  plan(name: string, fallbacks: unknown, random: () => number = Math.random): readonly Target[] {
-    const targets = this.route(name, random);
-    if (fallbacks === undefined || fallbacks === null) return targets;
-    const all = new Map(targets.map((target) => [idOf(target), target]));
-    for (const target of this.fallbacks(fallbacks, random)) all.set(idOf(target), target);
-    return [...all.values()];
-  }
-
-  /** Targets for the fallbacks of a request. @throws MortiseError as {@link plan} */
   fallbacks(fallbacks: unknown, random: () => number = Math.random): readonly Target[] {
     if (fallbacks === undefined || fallbacks === null) return [];
     return readFallbacks(fallbacks).flatMap((fallback) => this.route(fallback, random));
@@ -169,10 +160,6 @@ export class Router {
     yield* this.#listed.keys();
     for (const [provider, { models = [] }] of this.#providers) for (const model of models) yield `${provider}/${model}`;
   }
-}
-
-function idOf({ provider, model }: Target): string {
-  return `${provider}/${model}`;
 }
 
 function noModel(model: string, reason: string, hint = ""): MortiseError {

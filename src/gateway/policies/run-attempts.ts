@@ -6,19 +6,10 @@ import { failureOf, isOfProvider } from "../failure.ts";
 import type { Failure } from "../types.ts";
 import { type AttemptPolicy, fallsBack, waitBeforeRetry } from "./attempt-policy.ts";
 import type { Attempt } from "./attempt.ts";
-import type { Gate, Pass } from "./gate.ts";
-import type { KeyChoice, KeyRing } from "./key-ring.ts";
-import { type BreakerTicket, type ProviderBreaker, isUnwell } from "./provider-breaker.ts";
 import type { Target } from "./router.ts";
 import { AttemptSignal, RunningAttempt } from "./running-attempt.ts";
+import { type Guards, Seat } from "./seat.ts";
 import { REAL_TIME, type Timing } from "./timing.ts";
-
-/** What stands before a provider; each may be missing. */
-export interface Guards {
-  readonly keys?: KeyRing | undefined;
-  readonly gate?: Gate | undefined;
-  readonly breaker?: ProviderBreaker | undefined;
-}
 
 /** What comes after an attempt that failed. */
 export interface FailedAttempt {
@@ -38,6 +29,8 @@ export interface AttemptPlan extends Partial<Timing> {
   /** Who is asked: the first, and if it fails the others, in this order. One at least; an attempt may change those after its own. */
   readonly targets: readonly Target[];
   readonly policy: AttemptPolicy;
+  /** Milliseconds that the request may take, of which some may have passed, where that is less than the policy's. @default unlimited */
+  readonly bound?: { readonly limitMs: number; readonly leftMs: number } | undefined;
   /** The client's: aborted when it leaves. */
   readonly signal: AbortSignal;
   /** Those who wait at a gate get in in turn among clients. @default "" */
@@ -69,7 +62,10 @@ export async function runAttempts<T>(plan: AttemptPlan, attempt: (attempt: Attem
 
 type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown; readonly fallback: boolean };
 
-const NO_GUARDS: Guards = {};
+/** Part of the usual time that an attempt must have had for the provider to be held to it. */
+const FAIR_SHARE = 0.9;
+/** Milliseconds before a deadline in which a timer of somebody else may have fired for it. */
+const SOON_MS = 2;
 
 /** One request on its way through its targets. */
 class Run<T> {
@@ -77,6 +73,8 @@ class Run<T> {
   readonly #attempt: (attempt: Attempt) => Promise<T>;
   readonly #timing: Timing;
   readonly #endsAt: number;
+  /** Milliseconds that an attempt has, unless others or waits have used them up. */
+  readonly #usualMs: number;
   /** Attempts so far. */
   #count = 0;
   /** Something was sent to the client. */
@@ -87,7 +85,10 @@ class Run<T> {
     this.#attempt = attempt;
     const { clock = REAL_TIME.clock, random = REAL_TIME.random, sleep = REAL_TIME.sleep, after = REAL_TIME.after } = plan;
     this.#timing = { clock, random, sleep, after };
-    this.#endsAt = clock() + plan.policy.totalTimeoutMs;
+    const { limitMs = Number.POSITIVE_INFINITY, leftMs = Number.POSITIVE_INFINITY } = plan.bound ?? {};
+    const { attemptTimeoutMs, totalTimeoutMs } = plan.policy;
+    this.#endsAt = clock() + Math.min(totalTimeoutMs, leftMs);
+    this.#usualMs = Math.min(attemptTimeoutMs, totalTimeoutMs, limitMs);
   }
 
   get #timeLeftMs(): number {
@@ -97,19 +98,20 @@ class Run<T> {
   /** Asks one target, several times if that can help. */
   async ask(target: Target, isLast: () => boolean): Promise<Outcome<T>> {
     const { policy, signal } = this.#plan;
-    const guards = this.#plan.guards?.(target) ?? NO_GUARDS;
+    const guards = this.#plan.guards?.(target);
     for (let retry = 0; ; retry++) {
       const early = this.#over();
       if (early !== undefined) return { ok: false, error: early, fallback: false };
       const index = this.#count;
-      const found = await this.#try(target, guards, retry);
+      const found = await this.#try(new Seat(target, guards), retry);
       if (found.ok) return found;
       const error = this.#over(found.error) ?? found.error;
-      const failure = failureOf(error, { provider: target.provider });
-      const waitMs = this.#waitMs(failure, found, { target, guards, retry });
+      const { target: asked, key } = found.seat;
+      const failure = failureOf(error, { provider: asked.provider });
+      const waitMs = this.#waitMs(failure, found, retry);
       const last = isLast();
       const next = waitMs !== undefined ? "retry" : !last && this.#mayGoOn() && fallsBack(policy, failure) ? "fallback" : "none";
-      this.#plan.onFailed?.({ target, key: found.key?.name, index, retry, failure, error, next, waitMs: waitMs ?? 0 });
+      this.#plan.onFailed?.({ target: asked, key: key?.name, index, retry, failure, error, next, waitMs: waitMs ?? 0 });
       if (waitMs === undefined) return { ok: false, error, fallback: next === "fallback" || (last && fallsBack(policy, failure)) };
       if (waitMs > 0) await this.#timing.sleep(waitMs, signal);
     }
@@ -122,9 +124,13 @@ class Run<T> {
   }
 
   #late(whole: boolean, cause?: unknown): MortiseError {
-    const { attemptTimeoutMs, totalTimeoutMs } = this.#plan.policy;
-    const [what, limit, option] = whole ? ["the request", totalTimeoutMs, "totalTimeoutMs"] : ["an attempt", attemptTimeoutMs, "attemptTimeoutMs"];
-    return new MortiseError("MORTISE_GATEWAY_DEADLINE", { what, limit, option, whole }, cause);
+    const { policy, bound } = this.#plan;
+    const details =
+      bound !== undefined && bound.limitMs < policy.totalTimeoutMs
+        ? { limit: bound.limitMs, option: "limits.timeoutMs" }
+        : { limit: policy.totalTimeoutMs, option: "totalTimeoutMs" };
+    const stated = whole ? { what: "the request", ...details } : { what: "an attempt", limit: policy.attemptTimeoutMs, option: "attemptTimeoutMs" };
+    return new MortiseError("MORTISE_GATEWAY_DEADLINE", { ...stated, whole }, cause);
   }
 
   #mayGoOn(): boolean {
@@ -132,15 +138,11 @@ class Run<T> {
   }
 
   /** Milliseconds until the same target is asked again; undefined if it is not. */
-  #waitMs(
-    failure: Failure,
-    { began, key, concernsKey }: Miss,
-    { target, guards, retry }: { readonly target: Target; readonly guards: Guards; readonly retry: number },
-  ): number | undefined {
+  #waitMs(failure: Failure, { began, seat, concernsKey }: Miss, retry: number): number | undefined {
     const { policy, signal } = this.#plan;
     // What the provider's own guards refuse is not asked for again: they would refuse again.
     if (!began || signal.aborted || retry >= policy.retries || !this.#mayGoOn()) return undefined;
-    const restsMs = key !== undefined && guards.keys !== undefined && concernsKey ? restOf(guards.keys, target.model, key) : undefined;
+    const restsMs = concernsKey ? seat.keyRestMs : undefined;
     if (restsMs === 0) return 0;
     const waitMs = failure.retryable ? waitBeforeRetry(policy, retry, failure, this.#timing.random) : undefined;
     if (waitMs === undefined || (restsMs ?? 0) > policy.maxRetryAfterMs) return undefined;
@@ -148,23 +150,19 @@ class Run<T> {
     return longest >= this.#timeLeftMs ? undefined : longest;
   }
 
-  async #try(target: Target, { gate, keys, breaker }: Guards, retry: number): Promise<(Outcome<T> & { readonly ok: true }) | Miss> {
-    let pass: Pass | undefined;
-    let key: KeyChoice | undefined;
-    let ticket: BreakerTicket | undefined;
+  async #try(seat: Seat, retry: number): Promise<(Outcome<T> & { readonly ok: true }) | Miss> {
+    const { client, signal, guards } = this.#plan;
     try {
-      if (gate !== undefined) {
-        const { client, signal } = this.#plan;
-        pass = gate.enterNow() ?? (await gate.enter({ client, signal, waitMs: this.#timeLeftMs }));
+      const entering = seat.enter(() => ({ client, signal, waitMs: this.#timeLeftMs }));
+      if (entering !== undefined) {
+        await entering;
         const over = this.#over();
         if (over !== undefined) throw over;
       }
-      key = keys?.choose(target.model);
-      // Last, since whoever it lets in must begin.
-      ticket = breaker?.enter();
+      seat.begin();
     } catch (error) {
-      pass?.leave();
-      return { ok: false, error, began: false, key: undefined, concernsKey: false };
+      seat.leave();
+      return { ok: false, error, began: false, seat, concernsKey: false };
     }
     const timeLeftMs = this.#timeLeftMs;
     const whole = timeLeftMs <= this.#plan.policy.attemptTimeoutMs;
@@ -174,35 +172,27 @@ class Run<T> {
       () => this.#late(whole),
       this.#timing,
     );
-    const asked = new RunningAttempt({ target, key, index: this.#count++, retry, deadline, committed: () => (this.#committed = true) });
-    const tell = (error: unknown): Failure => {
-      const failure = failureOf(error, { provider: target.provider });
-      if (key !== undefined) keys?.failed(key, target.model, failure);
-      return failure;
-    };
+    const committed = (): boolean => (this.#committed = true);
+    const asked = new RunningAttempt({ target: seat.target, seat, index: this.#count++, retry, deadline, committed, client, guards });
+    // What was left of the time of a request, by those who were asked or waited for before, may be too little for anybody.
+    const isTooShort = (): boolean => deadline.timeLeftMs < SOON_MS && asked.grantedMs < FAIR_SHARE * this.#usualMs;
     try {
       const value = await this.#attempt(asked);
-      const blamed = asked.blamed === undefined || asked.hasLeft ? undefined : tell(asked.blamed.error);
-      if (ticket !== undefined) breaker?.ended(ticket, asked.hasLeft ? NEITHER : blamed);
+      asked.seat.ended(asked.blamed === undefined ? "well" : isTooShort() ? "neither" : asked.blamed);
       asked.done((error) => {
-        pass?.leave();
-        if (error === undefined || asked.hasLeft || !isOfProvider(error)) return;
-        const failure = tell(error);
-        // That it began well was said when it did; a stream that breaks is one more request, which failed.
-        if (ticket !== undefined && isUnwell(failure)) breaker?.ended(ticket, failure);
+        asked.seat.leave();
+        if (error !== undefined && isOfProvider(error)) asked.seat.broke(error);
       });
       return { ok: true, value };
     } catch (error) {
-      const isLate = !this.#plan.signal.aborted && deadline.lateError !== undefined;
+      const { aborted } = this.#plan.signal;
+      const isLate = !aborted && deadline.lateError !== undefined;
       const meant = isLate ? deadline.lateError : error;
-      // What is left of the time of a request may be too little for anybody.
-      const isFair = !this.#plan.signal.aborted && !(isLate && whole && asked.index > 0);
-      const theirs = asked.blamed?.error ?? (isFair && isOfProvider(meant) ? meant : undefined);
-      const blamed = theirs === undefined || asked.hasLeft ? undefined : tell(theirs);
-      if (ticket !== undefined) breaker?.ended(ticket, blamed ?? NEITHER);
+      const theirs = asked.blamed ?? (!aborted && isOfProvider(meant) ? { error: meant } : undefined);
+      const told = asked.seat.ended(theirs === undefined || isTooShort() ? "neither" : theirs);
       asked.fail();
-      pass?.leave();
-      return { ok: false, error: meant, began: true, key, concernsKey: blamed !== undefined && isOfKey(blamed) };
+      asked.seat.leave();
+      return { ok: false, error: meant, began: true, seat: asked.seat, concernsKey: told !== undefined && isOfKey(told) };
     }
   }
 }
@@ -213,20 +203,13 @@ interface Miss {
   readonly error: unknown;
   /** The target was asked. */
   readonly began: boolean;
-  readonly key: KeyChoice | undefined;
+  /** Before who was asked, or was to be. */
+  readonly seat: Seat;
   /** It says something of the key. */
   readonly concernsKey: boolean;
 }
 
-/** An end that says nothing of a provider. */
-const NEITHER: Failure = { kind: "cancelled", status: 499, message: "", retryable: false, allowFallbacks: false };
-
 /** Failures that are about the key, so that another one may do. */
 function isOfKey({ kind }: Failure): boolean {
   return kind === "authentication" || kind === "permission" || kind === "quota" || kind === "rate_limited";
-}
-
-/** Milliseconds until there is a key to ask again with: 0 if that is another one, and else a little more than none. */
-function restOf(keys: KeyRing, model: string, key: KeyChoice): number {
-  return keys.hasOther(model, key) ? 0 : Math.max(1, keys.readyInMs(model));
 }

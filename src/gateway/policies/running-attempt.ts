@@ -2,9 +2,11 @@
 
 import type { MortiseError } from "mortise";
 
+import { isOfProvider } from "../failure.ts";
 import type { Attempt } from "./attempt.ts";
 import type { KeyChoice } from "./key-ring.ts";
 import type { Target } from "./router.ts";
+import { type Guards, Seat } from "./seat.ts";
 import type { Timing } from "./timing.ts";
 
 /** Ends an attempt when the client leaves or time is over. */
@@ -70,35 +72,57 @@ export class AttemptSignal {
   }
 }
 
+/** What an attempt is made of. */
+interface AttemptParts extends Pick<Attempt, "target" | "index" | "retry"> {
+  /** Before the provider of the target. */
+  readonly seat: Seat;
+  readonly deadline: AttemptSignal;
+  readonly committed: () => void;
+  readonly client: string | undefined;
+  readonly guards: ((target: Target) => Guards | undefined) | undefined;
+}
+
 /** What an attempt is given, and what it holds. */
 export class RunningAttempt implements Attempt {
   readonly target: Target;
-  readonly key: KeyChoice | undefined;
   readonly index: number;
   readonly retry: number;
+  readonly #parts: AttemptParts;
   readonly #deadline: AttemptSignal;
-  readonly #commit: () => void;
+  #seat: Seat;
+  #grantedMs: number;
   #release: ((error?: unknown) => void) | undefined;
   #held = false;
   #blamed: { readonly error: unknown } | undefined;
-  #hasLeft = false;
   /** The holder has let go before the attempt was over, with this error. */
   #letGo: { readonly error: unknown } | undefined;
 
-  constructor({
-    target,
-    key,
-    index,
-    retry,
-    deadline,
-    committed,
-  }: Pick<Attempt, "target" | "key" | "index" | "retry"> & { readonly deadline: AttemptSignal; readonly committed: () => void }) {
-    this.target = target;
-    this.key = key;
-    this.index = index;
-    this.retry = retry;
-    this.#deadline = deadline;
-    this.#commit = committed;
+  constructor(parts: AttemptParts) {
+    this.target = parts.target;
+    this.index = parts.index;
+    this.retry = parts.retry;
+    this.#parts = parts;
+    this.#deadline = parts.deadline;
+    this.#seat = parts.seat;
+    this.#grantedMs = parts.deadline.timeLeftMs;
+  }
+
+  /** Milliseconds that there were when the provider that is asked let it in. */
+  get grantedMs(): number {
+    return this.#grantedMs;
+  }
+
+  /** Before the provider that is asked. */
+  get seat(): Seat {
+    return this.#seat;
+  }
+
+  get asks(): Target {
+    return this.#seat.target;
+  }
+
+  get key(): KeyChoice | undefined {
+    return this.#seat.key;
   }
 
   get signal(): AbortSignal {
@@ -113,21 +137,27 @@ export class RunningAttempt implements Attempt {
     return this.#blamed;
   }
 
-  /** What happens is not about the target. */
-  get hasLeft(): boolean {
-    return this.#hasLeft;
-  }
-
-  leaveTarget(): void {
-    this.#hasLeft = true;
+  async moveTo(asks: Target): Promise<void> {
+    const before = this.#seat;
+    if (asks.provider === before.target.provider) return before.change(asks);
+    before.ended(this.#blamed ?? "neither");
+    this.#blamed = undefined;
+    // Not both at a time: those who wait here for what others hold there would wait for each other.
+    before.leave();
+    const { guards, client } = this.#parts;
+    const seat = new Seat(asks, guards?.(asks));
+    await seat.enter(() => ({ client, signal: this.signal, waitMs: this.timeoutMs }));
+    seat.begin();
+    this.#seat = seat;
+    this.#grantedMs = this.timeoutMs;
   }
 
   commit(): void {
-    this.#commit();
+    this.#parts.committed();
   }
 
   blame(error: unknown): void {
-    this.#blamed = { error };
+    if (isOfProvider(error)) this.#blamed = { error };
   }
 
   hold(): (error?: unknown) => void {

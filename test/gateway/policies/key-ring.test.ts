@@ -98,6 +98,16 @@ describe("KeyRing.choose", () => {
     assert.equal(strict.readyInMs("gpt"), Number.POSITIVE_INFINITY);
   });
 
+  test("gives a key of any model for what is not about one, unless it rests for all", () => {
+    const time = new FakeTime(0);
+    const ring = new KeyRing("openai", [{ value: "sk-1", models: ["m"] }], {}, time);
+    ring.failed(ring.choose("m"), "m", failure("rate_limited"));
+    const known = ring.choose();
+    assert.equal(known.value, "sk-1");
+    ring.failed(known, "m", failure("authentication"));
+    assert.equal(refusal(() => ring.choose()).code, "MORTISE_GATEWAY_NO_KEY");
+  });
+
   test("a shorter rest does not end a longer one", () => {
     const time = new FakeTime(0);
     const ring = new KeyRing("openai", TWO.slice(0, 1), {}, time);

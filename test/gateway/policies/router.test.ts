@@ -91,16 +91,17 @@ describe("Router.route", () => {
   });
 });
 
-describe("Router.plan", () => {
+describe("Router.fallbacks", () => {
   const router = new Router(OPTIONS);
-  test("adds the request's fallbacks, each target once", () => {
+  test("reads names and objects, and follows aliases", () => {
     const fallbacks = ["fast", { provider: "anthropic", model: "claude-opus" }, "openai/gpt-5"];
-    assert.equal(names(router.plan("gpt-5", fallbacks)), "openai/gpt-5 openai/gpt-5-mini anthropic/claude-opus");
+    assert.equal(names(router.fallbacks(fallbacks)), "openai/gpt-5-mini anthropic/claude-opus openai/gpt-5");
+    for (const none of [undefined, null, []]) assert.deepEqual(router.fallbacks(none), []);
   });
 
   for (const fallbacks of ["fast", [1], [{ provider: "openai" }], Array.from({ length: 17 }, () => "fast")])
     test(`refuses ${JSON.stringify(fallbacks).slice(0, 30)}`, () =>
-      assert.equal(refusal(() => router.plan("gpt-5", fallbacks)).code, "MORTISE_GATEWAY_REQUEST"));
+      assert.equal(refusal(() => router.fallbacks(fallbacks)).code, "MORTISE_GATEWAY_REQUEST"));
 });
 
 describe("Router", () => {

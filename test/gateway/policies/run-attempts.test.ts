@@ -12,7 +12,8 @@ import type { Attempt } from "../../../src/gateway/policies/attempt.ts";
 import { Gate, resolveGate } from "../../../src/gateway/policies/gate.ts";
 import { KeyRing } from "../../../src/gateway/policies/key-ring.ts";
 import { ProviderBreaker, resolveProviderBreaker } from "../../../src/gateway/policies/provider-breaker.ts";
-import { type AttemptPlan, type FailedAttempt, type Guards, runAttempts } from "../../../src/gateway/policies/run-attempts.ts";
+import { type AttemptPlan, type FailedAttempt, runAttempts } from "../../../src/gateway/policies/run-attempts.ts";
+import type { Guards } from "../../../src/gateway/policies/seat.ts";
 import type { Failure, FailureKind } from "../../../src/gateway/types.ts";
 import { FakeTime } from "./fake-time.ts";
 
@@ -296,6 +297,58 @@ describe("runAttempts minds", () => {
     assert.deepEqual(guards.gate.describe(), { inside: 0, waiting: 0 });
   });
 
+  test("breaker: is not told of an attempt for which others had left too little time", async () => {
+    /** As a provider does that is given its time, and ends itself. */
+    const endsItself =
+      (time: FakeTime) =>
+      async (attempt: Attempt): Promise<string> => {
+        await time.sleep(attempt.timeoutMs, new AbortController().signal);
+        const error = new MortiseError("MORTISE_TIMEOUT", { plugin: "a", function: "f", limit: 1 });
+        attempt.blame(error);
+        throw error;
+      };
+    const resolved = resolveProviderBreaker({ failures: 1, share: 0 });
+    assert.ok(resolved !== undefined);
+    const recovers = (time: FakeTime) => (attempt: Attempt) => endsItself(time)(attempt).catch(() => "recovered");
+    // That has nothing to do with time.
+    const fails = (): ((attempt: Attempt) => Promise<string>) => failing([providerError(500)]);
+    for (const work of [(time: FakeTime) => slow(time, 500), endsItself, recovers, fails])
+      for (const [waitsMs, state] of [
+        [900, work === fails ? "open" : "closed"],
+        [50, "open"],
+      ] as const) {
+        const time = new FakeTime(0);
+        const gate: Gate = new Gate("a", resolveGate({ limit: 1 }), time);
+        const breaker: ProviderBreaker = new ProviderBreaker("a", resolved, time);
+        const pass = gate.enterNow();
+        const options = { retries: 0, attemptTimeoutMs: 400, totalTimeoutMs: 1000 };
+        const run = runAttempts(plan({ time, guards: () => ({ gate, breaker }), options }), work(time));
+        const cancel = time.after(waitsMs, () => pass?.leave());
+        const error = await time.until(run.catch((thrown: unknown) => thrown));
+        assert.ok(error === "recovered" || (isMortiseError(error) && (error.status === 504 || work === fails)));
+        cancel();
+        assert.equal(breaker.describe().state, state);
+        assert.deepEqual(gate.describe(), { inside: 0, waiting: 0 });
+      }
+  });
+
+  test("bound: ends with what is left of the request's own time, and says which limit it was", async () => {
+    for (const [limitMs, leftMs, option, limit, endsAt] of [
+      [500, 300, "limits.timeoutMs", 500, 300],
+      [5000, 800, "totalTimeoutMs", 1000, 800],
+      [5000, 4000, "totalTimeoutMs", 1000, 1000],
+      [500, -1, "limits.timeoutMs", 500, 0],
+    ] as const) {
+      const time = new FakeTime(0);
+      const run = runAttempts(plan({ time, bound: { limitMs, leftMs }, options: { totalTimeoutMs: 1000 } }), slow(time, 2000));
+      await assert.rejects(
+        time.until(run),
+        (error) => isMortiseError(error) && error.details["option"] === option && error.details["limit"] === limit,
+      );
+      assert.equal(time.now, endsAt);
+    }
+  });
+
   test("gate: does not begin for a client that leaves in the moment of its turn", async () => {
     const time = new FakeTime(0);
     const guards = guardsOf(time);
@@ -375,6 +428,7 @@ describe("runAttempts", () => {
         ...errors,
       ),
       holds: fc.boolean(),
+      moves: fc.boolean(),
     });
     const options = fc.record({
       retries: fc.integer({ min: 0, max: 3 }),
@@ -406,15 +460,17 @@ describe("runAttempts", () => {
           let release: ((error?: unknown) => void) | undefined;
           const attempt = async (each: Attempt): Promise<void> => {
             const { provider } = each.target;
-            const { ms, error, holds } = left.shift() ?? { ms: 1, error: undefined, holds: false };
+            const { ms, error, holds, moves } = left.shift() ?? { ms: 1, error: undefined, holds: false, moves: false };
             const began = time.now;
             check(!aborter.signal.aborted, "began after the client had left");
             check(began < given.totalTimeoutMs, "began after the deadline");
             check(++attempts <= given.maxAttempts, "too many attempts");
             perTarget.set(provider, (perTarget.get(provider) ?? 0) + 1);
             check((perTarget.get(provider) ?? 0) <= given.retries + 1, "too many attempts of a target");
-            inside.set(provider, (inside.get(provider) ?? 0) + 1);
-            check((inside.get(provider) ?? 0) <= LIMITS[provider as keyof typeof LIMITS], "more than the gate lets in");
+            if (moves) await each.moveTo(provider === "a" ? B : A);
+            const asked = each.asks.provider;
+            inside.set(asked, (inside.get(asked) ?? 0) + 1);
+            check((inside.get(asked) ?? 0) <= LIMITS[asked as keyof typeof LIMITS], "more than the gate lets in");
             const hold = holds ? each.hold() : undefined;
             try {
               await time.sleep(ms, each.signal);
@@ -424,7 +480,7 @@ describe("runAttempts", () => {
               if (error !== undefined) throw error();
               release = hold;
             } finally {
-              inside.set(provider, (inside.get(provider) ?? 0) - 1);
+              inside.set(asked, (inside.get(asked) ?? 0) - 1);
             }
           };
           try {

@@ -61,6 +61,17 @@ for (const vendor of VENDORS) {
       }
     });
 
+    it("takes an image of 4 MB, and says what is too large for its memory", async () => {
+      await using server = await vendorServer(json(vendor.answer(SAID)));
+      const image = { type: "image", mime_type: "image/png", data: new Uint8Array(4_000_000).fill(137) } as const;
+      const request = { messages: [{ role: "User", content: [image] }] } as const;
+      await using provider = await loadShipped(kit, server, path);
+      assert.equal((await provider.chat(request)).text, SAID.text?.join(""));
+      assert.ok(JSON.stringify(server.sent[0]?.body).includes(Buffer.from(image.data).toString("base64")));
+      await using small = await loadShipped(kit, server, path, { limits: { memoryBytes: 64 << 20 } });
+      for (const asked of [small.chat(request), collect(small.chatStream(request))]) assert.equal((await endOf(asked)).code, "MORTISE_INPUT_LIMIT");
+    });
+
     it("survives whatever comes in streams, and never says what was not there", async () => {
       const bad: readonly string[] = [
         "data: {bad\n\n",

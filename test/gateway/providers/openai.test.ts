@@ -351,6 +351,43 @@ describe("The provider for OpenAI's wire", () => {
     ["calls with the same index", sse(call(0, "c", "f", "{}"), call(0, "d", "g", "{}"), delta({}, "stop")), ["c f {}", "d g {}", "ToolCalls"]],
     ["calls without an index and an id", sse(call(undefined, undefined, "f", "{}"), delta({}, "stop")), ["call_0 f {}", "ToolCalls"]],
     [
+      "calls without an index, told apart by their ids, between each other",
+      sse(
+        delta({ tool_calls: ["c", "d"].map((id) => ({ id, function: { name: `f${id}`, arguments: "" } })) }),
+        ...["c", "d"].map((id) => call(undefined, id, undefined, `{"${id}":`)),
+        ...["c", "d"].map((id) => call(undefined, id, undefined, "1}")),
+        delta({}, "tool_calls"),
+      ),
+      ['c fc {"c":1}', 'd fd {"d":1}', "ToolCalls"],
+    ],
+    [
+      "the same index for all calls, between each other",
+      sse(call(0, "c", "f", "["), call(0, "d", "g", "{"), call(0, "c", undefined, "]"), call(0, "d", undefined, "}"), delta({}, "stop")),
+      ["c f []", "d g {}", "ToolCalls"],
+    ],
+    [
+      "an id in the first piece of a call only, and no index",
+      sse(
+        call(undefined, "c", "f", ""),
+        call(undefined, undefined, undefined, "[]"),
+        call(undefined, "d", "g", "{"),
+        call(undefined, undefined, undefined, "}"),
+        delta({}, "stop"),
+      ),
+      ["c f []", "d g {}", "ToolCalls"],
+    ],
+    [
+      "calls with neither, and another name for each",
+      sse(
+        call(undefined, undefined, "f", "["),
+        call(undefined, undefined, "f", "]"),
+        call(undefined, undefined, "g", "{}"),
+        delta({}, "tool_calls"),
+        call(undefined, undefined, undefined, "1"),
+      ),
+      ["call_0 f []", "call_1 g {}", "ToolCalls"],
+    ],
+    [
       "a call whose name comes late",
       sse(call(0, "c", undefined, '{"a"'), call(0, undefined, "f", ":1}"), delta({}, "stop")),
       ['c f {"a":1}', "ToolCalls"],

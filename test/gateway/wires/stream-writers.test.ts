@@ -299,3 +299,69 @@ describe("stream() of OpenAI's responses", () => {
     assert.deepEqual(events.at(-1), { type: "error", code: "overloaded", message: "Too much to do", param: null, sequence_number: 5 });
   });
 });
+
+describe("Items of responses", () => {
+  const itemsOf = async (chunks: readonly CompletionChunk[]): Promise<readonly string[]> =>
+    (await write("responses", chunks)).flatMap(({ type, output_index: index }) =>
+      typeof type === "string" && type.startsWith("response.output_item.") ? [`${String(index)} ${type.split(".").at(-1)}`] : [],
+    );
+
+  it("end where the next one begins, but for calls that lack arguments", async () => {
+    const said = chunk({ content: "a" });
+    assert.deepEqual(await itemsOf([said, call(0, "{}", "id"), said, FINISH]), ["0 added", "0 done", "1 added", "1 done", "2 added", "2 done"]);
+    const lacks = [call(0, "{", "id"), call(1, "{}", "id1"), said, FINISH];
+    assert.deepEqual(await itemsOf(lacks), ["0 added", "1 added", "1 done", "2 added", "0 done", "2 done"]);
+    // Whoever goes on after the last brace is not understood, and not cut off either.
+    assert.deepEqual(await itemsOf([call(0, "{}", "id"), call(0, "x"), said, FINISH]), ["0 added", "1 added", "0 done", "1 done"]);
+  });
+});
+
+describe("A stream of thousands of calls", () => {
+  const CALLS = 2000;
+  const opened = Array.from({ length: CALLS }, (_none, index) => call(index, '{"a":{}', `id${index}`));
+  const whole = Array.from({ length: CALLS }, (_none, index) => call(index, "}"));
+  const cases: Readonly<Record<string, readonly CompletionChunk[]>> = {
+    "that stay open side by side": [...opened, ...whole, FINISH],
+    "each whole before the next": [...opened.flatMap((begin, index) => [begin, whole[index] ?? FINISH]), FINISH],
+    "with texts between them": [...opened.flatMap((begin) => [begin, chunk({ content: "t" })]), ...whole, FINISH],
+    "and one of many pieces beside many texts": [call(0, "{", "id"), ...opened.flatMap(() => [call(0, '"a":{}'), chunk({ content: "t" })]), FINISH],
+  };
+
+  for (const api of ["messages", "responses"] as const)
+    for (const [name, chunks] of Object.entries(cases))
+      it(`is written with work in proportion to it: ${api}, ${name}`, () => {
+        const writer = CLIENT_WIRES[api].stream(REQUESTS[api], IDS);
+        let written = 0;
+        const work = workOf(() => {
+          for (let at = 0; at < chunks.length; at++) written += writer.push(chunks[at] ?? FINISH).length;
+          written += writer.end().length;
+        });
+        assert.ok(written > CALLS * 50);
+        assert.ok(work > chunks.length && work < 30 * CALLS, String(work / CALLS));
+      });
+});
+
+/** Elements of lists that are looked through, and characters that are parsed, while something runs. */
+function workOf(run: () => void): number {
+  let work = 0;
+  const lists = Array.prototype as unknown as Record<PropertyKey, (...given: readonly unknown[]) => unknown>;
+  const names = [Symbol.iterator, "some", "find", "filter", "map"] as const;
+  const originals = names.map((name) => [name, lists[name]] as const);
+  const { parse } = JSON;
+  JSON.parse = (text: string) => ((work += text.length), parse(text));
+  for (let at = 0; at < originals.length; at++) {
+    const [name, original] = originals[at] ?? [];
+    if (name === undefined || original === undefined) continue;
+    lists[name] = function counted(this: readonly unknown[], ...given) {
+      work += this.length;
+      return Reflect.apply(original, this, given);
+    };
+  }
+  try {
+    run();
+  } finally {
+    JSON.parse = parse;
+    for (let at = 0; at < originals.length; at++) lists[originals[at]?.[0] ?? ""] = originals[at]?.[1] as (typeof lists)[string];
+  }
+  return work;
+}

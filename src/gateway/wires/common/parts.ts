@@ -9,8 +9,8 @@ import { field } from "./omit-absent.ts";
 export type Part =
   | { readonly kind: "text"; readonly text: string; readonly extra?: JsonObject }
   | { readonly kind: "refusal"; readonly text: string }
-  | { readonly kind: "thinking"; readonly text: string; readonly signature?: string; readonly id?: string }
-  | { readonly kind: "redacted"; readonly data: string; readonly id?: string }
+  | { readonly kind: "thinking"; readonly text: string; readonly signature?: string; readonly id?: string; readonly extra?: JsonObject }
+  | { readonly kind: "redacted"; readonly data: string; readonly id?: string; readonly extra?: JsonObject }
   | { readonly kind: "call"; readonly id: string; readonly name: string; readonly arguments: string; readonly extra?: JsonObject }
   | { readonly kind: "other"; readonly block: JsonObject };
 
@@ -98,7 +98,8 @@ export function messageOf(parts: readonly Part[]): JsonObject {
   const refusals = parts.filter((part) => part.kind === "refusal");
   const calls = parts.filter((part) => part.kind === "call");
   const reasoning = thinking.map((part) => (part.kind === "thinking" ? part.text : "")).join("");
-  const plain = thinking.length === 1 && thinking[0]?.kind === "thinking" && thinking[0].signature === undefined && thinking[0].id === undefined;
+  const [first] = thinking;
+  const plain = thinking.length === 1 && first?.kind === "thinking" && (first.signature ?? first.id ?? first.extra) === undefined;
   return {
     role: "assistant",
     content: contentOf(parts),
@@ -125,8 +126,12 @@ function callOf({ id, name, arguments: given, extra }: Extract<Part, { kind: "ca
   return { id, type: "function", function: { name, arguments: given }, ...extra };
 }
 
+/** Names in calls and in entries of `reasoning_details` that no field of another interface may take. */
+export const CALL_NAMES: JsonObject = { id: true, type: true, function: true };
+export const DETAIL_NAMES: JsonObject = { type: true, text: true, summary: true, signature: true, data: true, id: true };
+
 /** An entry of `reasoning_details`. */
 export function detailOf(part: Extract<Part, { kind: "thinking" | "redacted" }>): JsonObject {
-  if (part.kind === "redacted") return { type: "reasoning.encrypted", data: part.data, ...field("id", part.id) };
-  return { type: "reasoning.text", text: part.text, ...field("signature", part.signature), ...field("id", part.id) };
+  if (part.kind === "redacted") return { type: "reasoning.encrypted", data: part.data, ...field("id", part.id), ...part.extra };
+  return { type: "reasoning.text", text: part.text, ...field("signature", part.signature), ...field("id", part.id), ...part.extra };
 }

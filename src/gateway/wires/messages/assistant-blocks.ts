@@ -3,7 +3,8 @@
 import type { JsonObject } from "mortise";
 
 import { type Fields, type Path, at } from "../common/fields.ts";
-import { type Part, extraOf } from "../common/parts.ts";
+import { otherFields } from "../common/other-fields.ts";
+import { CALL_NAMES, DETAIL_NAMES, type Part, extraOf } from "../common/parts.ts";
 import { fromCommonBlock, toCommonBlock } from "./blocks.ts";
 import { argumentsText, toolInput } from "./tool-input.ts";
 
@@ -18,16 +19,19 @@ export function readAssistantBlock(value: unknown, fields: Fields, path: Path): 
       return { kind: "text", text: fields.text(text, at(path, "text")), ...extraOf(extra) };
     }
     case "thinking": {
-      const { thinking, signature } = rest;
+      const { thinking, signature, ...extra } = rest;
       const signed = fields.given(signature, at(path, "signature"), fields.text);
       return {
         kind: "thinking",
         text: fields.text(thinking, at(path, "thinking")),
         ...(signed === undefined || signed === "" ? {} : { signature: signed }),
+        ...extraOf(otherFields(extra, DETAIL_NAMES, fields, path)),
       };
     }
-    case "redacted_thinking":
-      return { kind: "redacted", data: fields.text(rest["data"], at(path, "data")) };
+    case "redacted_thinking": {
+      const { data, ...extra } = rest;
+      return { kind: "redacted", data: fields.text(data, at(path, "data")), ...extraOf(otherFields(extra, DETAIL_NAMES, fields, path)) };
+    }
     case "tool_use": {
       const { id, name, input, ...extra } = rest;
       const where = at(path, "input");
@@ -36,7 +40,7 @@ export function readAssistantBlock(value: unknown, fields: Fields, path: Path): 
         id: fields.name(id, at(path, "id")),
         name: fields.name(name, at(path, "name")),
         arguments: argumentsText(fields.object(input ?? {}, where), (given) => fields.json(given, where)),
-        ...extraOf(extra),
+        ...extraOf(otherFields(extra, CALL_NAMES, fields, path)),
       };
     }
     default:

@@ -5,6 +5,7 @@ import type { JsonObject } from "mortise";
 import { isDataUrl, readDataUrl } from "../common/data-url.ts";
 import { type Fields, type Path, at, isAbsent, isObject } from "../common/fields.ts";
 import { field } from "../common/omit-absent.ts";
+import { withOthers } from "../common/other-fields.ts";
 
 /** A block of Anthropic's in the common form; what that does not have stays as it is. @throws the fault of `fields` */
 export function toCommonBlock(value: unknown, fields: Fields, path: Path): JsonObject {
@@ -13,23 +14,29 @@ export function toCommonBlock(value: unknown, fields: Fields, path: Path): JsonO
   if (type === "text") fields.text(block["text"], at(path, "text"));
   if (type !== "image" && type !== "document") return block;
   const where = at(path, "source");
-  const { source: given, type: _type, title, ...rest } = block;
+  const { source: given, type: _type, ...rest } = block;
   const source = fields.object(given, where);
+  const made = (name: string, found: string, others: JsonObject): JsonObject => {
+    const { type: _kind, ...more } = others;
+    if (type === "image") return withOthers({ type: "image_url", image_url: withOthers({ url: found }, more, fields, where) }, rest, fields, path);
+    const { title, ...beside } = rest;
+    const file = withOthers({ [name]: found, ...field("filename", title) }, more, fields, where);
+    return withOthers({ type: "file", file }, beside, fields, path);
+  };
   const kind = fields.name(source["type"], at(where, "type"));
   if (kind === "base64") {
-    const url = `data:${fields.name(source["media_type"], at(where, "media_type"))};base64,${fields.name(source["data"], at(where, "data"))}`;
+    const { media_type: mediaType, data, ...more } = source;
+    const url = `data:${fields.name(mediaType, at(where, "media_type"))};base64,${fields.name(data, at(where, "data"))}`;
     readDataUrl(url, fields, at(where, "media_type"));
-    if (type === "image") return { type: "image_url", image_url: { url }, ...rest };
-    return { type: "file", file: { file_data: url, ...field("filename", title) }, ...rest };
+    return made("file_data", url, more);
   }
   if (kind === "url") {
-    const url = fields.name(source["url"], at(where, "url"));
-    if (type === "image") return { type: "image_url", image_url: { url }, ...rest };
-    return { type: "file", file: { file_url: url, ...field("filename", title) }, ...rest };
+    const { url, ...more } = source;
+    return made("file_url", fields.name(url, at(where, "url")), more);
   }
   if (kind === "file" && type === "document") {
-    const id = fields.name(source["file_id"], at(where, "file_id"));
-    return { type: "file", file: { file_id: id, ...field("filename", title) }, ...rest };
+    const { file_id: id, ...more } = source;
+    return made("file_id", fields.name(id, at(where, "file_id")), more);
   }
   return block;
 }

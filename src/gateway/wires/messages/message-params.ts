@@ -4,6 +4,7 @@ import type { JsonObject } from "mortise";
 
 import { type Path, REQUEST, at, isAbsent, isObject } from "../common/fields.ts";
 import { field } from "../common/omit-absent.ts";
+import { refuseOthers, withOthers } from "../common/other-fields.ts";
 
 /** Name of the schema that Anthropic's `output_config.format` does not name. */
 const SCHEMA_NAME = "output";
@@ -19,14 +20,14 @@ export function readMessageParams(given: JsonObject): JsonObject {
     REQUEST.name(thinking["type"], at(at(undefined, "thinking"), "type"));
     REQUEST.given(thinking["budget_tokens"], at(at(undefined, "thinking"), "budget_tokens"), REQUEST.positive);
   }
-  return {
-    ...rest,
+  const own = {
     max_completion_tokens: REQUEST.positive(maxTokens, at(undefined, "max_tokens")),
     ...field("stop", REQUEST.given(stop, at(undefined, "stop_sequences"), REQUEST.texts)),
     ...field("tools", REQUEST.given(tools, at(undefined, "tools"), readTools)),
     ...readChoice(choice),
     ...readOutput(output),
   };
+  return withOthers(own, rest, REQUEST, undefined);
 }
 
 function readTools(value: unknown, path: Path): readonly JsonObject[] {
@@ -38,25 +39,25 @@ function readTool(tool: JsonObject, path: Path): JsonObject {
   const { type, name, description, input_schema: schema, strict, ...rest } = tool;
   REQUEST.name(name, at(path, "name"));
   if (!isAbsent(type) && type !== "custom") return tool;
-  return {
-    type: "function",
-    function: {
-      name,
-      ...field("description", REQUEST.given(description, at(path, "description"), REQUEST.text)),
-      parameters: REQUEST.object(schema, at(path, "input_schema")),
-      ...field("strict", REQUEST.given(strict, at(path, "strict"), REQUEST.flag)),
-    },
-    ...rest,
+  const described = {
+    name,
+    ...field("description", REQUEST.given(description, at(path, "description"), REQUEST.text)),
+    parameters: REQUEST.object(schema, at(path, "input_schema")),
+    ...field("strict", REQUEST.given(strict, at(path, "strict"), REQUEST.flag)),
   };
+  return withOthers({ type: "function", function: described }, rest, REQUEST, path);
 }
 
 function readChoice(value: unknown): JsonObject {
   const path = at(undefined, "tool_choice");
   const choice = REQUEST.given(value, path, REQUEST.object);
   if (choice === undefined) return {};
-  const type = REQUEST.oneOf(choice["type"], at(path, "type"), ["auto", "any", "tool", "none"]);
-  const parallel = choice["disable_parallel_tool_use"] === true ? { parallel_tool_calls: false } : {};
-  if (type === "tool") return { tool_choice: { type: "function", function: { name: REQUEST.name(choice["name"], at(path, "name")) } }, ...parallel };
+  const { type: given, name, disable_parallel_tool_use: isSerial, ...rest } = choice;
+  const type = REQUEST.oneOf(given, at(path, "type"), ["auto", "any", "tool", "none"]);
+  const serial = REQUEST.given(isSerial, at(path, "disable_parallel_tool_use"), REQUEST.flag);
+  const parallel = serial === true ? { parallel_tool_calls: false } : {};
+  refuseOthers(type === "tool" ? rest : { ...rest, name }, REQUEST, path);
+  if (type === "tool") return { tool_choice: { type: "function", function: { name: REQUEST.name(name, at(path, "name")) } }, ...parallel };
   return { tool_choice: type === "any" ? "required" : type, ...parallel };
 }
 
@@ -67,12 +68,13 @@ function readOutput(value: unknown): JsonObject {
   const { format: given, effort, ...rest } = output;
   const where = at(path, "format");
   const format = REQUEST.given(given, where, REQUEST.object);
-  const isSchema = format?.["type"] === "json_schema";
-  const schema = isSchema ? REQUEST.object(format["schema"], at(where, "schema")) : undefined;
+  const { type, schema: described, ...more } = format ?? {};
+  const isSchema = type === "json_schema";
+  const schema = isSchema ? { name: SCHEMA_NAME, ...more, schema: REQUEST.object(described, at(where, "schema")) } : undefined;
   const kept = { ...rest, ...(isSchema ? {} : field("format", format)) };
   return {
     ...field("reasoning_effort", REQUEST.given(effort, at(path, "effort"), REQUEST.text)),
-    ...(schema === undefined ? {} : { response_format: { type: "json_schema", json_schema: { name: SCHEMA_NAME, schema } } }),
+    ...(schema === undefined ? {} : { response_format: { type: "json_schema", json_schema: schema } }),
     ...(Object.keys(kept).length === 0 ? {} : { output_config: kept }),
   };
 }

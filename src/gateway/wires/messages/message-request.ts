@@ -5,7 +5,7 @@ import type { JsonObject, LlmRequest } from "mortise";
 import type { ClientRequest } from "../../types.ts";
 import { clientRequest } from "../common/client-request.ts";
 import { type Path, REQUEST, at, isAbsent } from "../common/fields.ts";
-import { omitAbsent } from "../common/omit-absent.ts";
+import { withOthers } from "../common/other-fields.ts";
 import { messageOf, partsOf } from "../common/parts.ts";
 import { readAssistantBlock, writeAssistantBlock } from "./assistant-blocks.ts";
 import { blocksOf, fromCommonContent, isBlock, toCommonBlock, toCommonContent } from "./blocks.ts";
@@ -24,14 +24,15 @@ export function readMessageRequest(body: JsonObject): ClientRequest {
 }
 
 function readTurn(value: unknown, path: Path, input: JsonObject[]): void {
-  const turn = REQUEST.object(value, path);
-  const role = REQUEST.oneOf(turn["role"], at(path, "role"), ["user", "assistant", "system"]);
+  const { role: given, content, ...rest } = REQUEST.object(value, path);
+  const role = REQUEST.oneOf(given, at(path, "role"), ["user", "assistant", "system"]);
   const where = at(path, "content");
-  const { content } = turn;
+  const first = input.length;
   if (typeof content === "string") input.push({ role, content });
   else if (!Array.isArray(content)) throw REQUEST.mismatch(content, where, "text or a list of blocks");
   else if (role === "assistant") input.push(messageOf(content.map((block, index) => readAssistantBlock(block, REQUEST, at(where, index)))));
   else readUserBlocks(role, content, where, input);
+  input[first] = withOthers(input[first] ?? {}, rest, REQUEST, path);
 }
 
 /** Results of tools are messages of their own in the common form; what stands between them is as well. */
@@ -49,12 +50,12 @@ function readUserBlocks(role: string, blocks: readonly unknown[], path: Path, in
     }
     endRun();
     const { type: _type, tool_use_id: id, content, ...rest } = block;
-    input.push({
+    const result = {
       role: "tool",
       tool_call_id: REQUEST.name(id, at(where, "tool_use_id")),
       content: isAbsent(content) ? "" : toCommonContent(content, REQUEST, at(where, "content")),
-      ...omitAbsent(rest),
-    });
+    };
+    input.push(withOthers(result, rest, REQUEST, where));
   }
   if (run.length > 0 || blocks.length === 0) input.push({ role, content: run });
 }

@@ -6,8 +6,8 @@ import type { JsonObject } from "mortise";
 import type { ClientRequest, CompletionChunk, Failure } from "../../types.ts";
 import type { AnswerIds, StreamWriter } from "../client-wire.ts";
 import { withPrefix } from "../common/answer-id.ts";
-import { isCompleteObject } from "../common/complete-json.ts";
 import { isObject } from "../common/fields.ts";
+import { ObjectProgress } from "../common/object-progress.ts";
 import { type CallPiece, type DeltaSink, readDelta } from "../common/read-delta.ts";
 import { typedEvent } from "../common/server-sent-events.ts";
 import { toMessagesUsage } from "../common/usage.ts";
@@ -20,7 +20,9 @@ interface Call {
   id: string | undefined;
   name: string | undefined;
   text: string;
-  state: "waiting" | "open" | "closed";
+  readonly progress: ObjectProgress;
+  /** One that is "held" waits in a line with others; one that is "nameless" cannot be told yet. */
+  state: "nameless" | "held" | "open" | "closed";
 }
 
 /** The block that is being written. */
@@ -68,7 +70,7 @@ export class MessageStreamWriter implements StreamWriter, DeltaSink {
     this.#held = [];
     for (const one of held) this.#release(one);
     this.#close();
-    for (const call of this.#calls.values()) if (call.state === "waiting") this.#openCall(call);
+    for (const call of this.#calls.values()) if (call.state === "nameless") this.#openCall(call);
     this.#close();
     this.#emit({ type: "message_delta", delta: this.#stop, usage: toMessagesUsage(this.#usage) });
     this.#emit({ type: "message_stop" });
@@ -111,21 +113,21 @@ export class MessageStreamWriter implements StreamWriter, DeltaSink {
 
   call({ index, id, name, arguments: text }: CallPiece): void {
     let call = this.#calls.get(index);
-    if (call === undefined) this.#calls.set(index, (call = { index, id, name, text: "", state: "waiting" }));
+    if (call === undefined) this.#calls.set(index, (call = { index, id, name, text: "", progress: new ObjectProgress(), state: "nameless" }));
     call.id ??= id;
     call.name ??= name;
     // Arguments after the closing brace would be none.
     if (call.state === "closed") return;
     call.text += text;
+    call.progress.push(text);
     if (call.state === "open") {
       if (text !== "") this.#delta({ type: "input_json_delta", partial_json: text });
       return;
     }
-    if (call.name === undefined) return;
-    if (this.#mustWait()) {
-      const waiting = call;
-      if (!this.#held.some((one) => one.kind === "call" && one.call === waiting)) this.#held.push({ kind: "call", call });
-    } else this.#openCall(call);
+    if (call.name === undefined || call.state === "held") return;
+    if (!this.#mustWait()) return this.#openCall(call);
+    call.state = "held";
+    this.#held.push({ kind: "call", call });
   }
 
   native(event: JsonObject): void {
@@ -173,7 +175,7 @@ export class MessageStreamWriter implements StreamWriter, DeltaSink {
   /** True while the open block is a call that lacks arguments, or others wait already. */
   #mustWait(): boolean {
     if (this.#held.length > 0) return true;
-    return this.#block?.kind === "call" && !isCompleteObject(this.#block.call.text);
+    return this.#block?.kind === "call" && !this.#block.call.progress.isWhole;
   }
 
   /** True if a piece can be told now; else it is kept, with the one before if that is of its kind. */
@@ -190,7 +192,7 @@ export class MessageStreamWriter implements StreamWriter, DeltaSink {
     if (this.#block?.kind === "call") this.#close();
     if (held.kind === "native") this.native(held.event);
     else if (held.kind !== "call") this[held.kind](held.text);
-    else if (held.call.state === "waiting") this.#openCall(held.call);
+    else this.#openCall(held.call);
   }
 
   #open(block: Block, content: JsonObject): void {

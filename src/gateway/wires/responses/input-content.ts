@@ -5,6 +5,8 @@ import type { JsonObject } from "mortise";
 import { isDataUrl, readDataUrl } from "../common/data-url.ts";
 import { type Fields, type Path, REQUEST, at, isAbsent } from "../common/fields.ts";
 import { field } from "../common/omit-absent.ts";
+import { withOthers } from "../common/other-fields.ts";
+import { extraOf } from "../common/parts.ts";
 
 /** Content of a message or of a tool's result. @throws MortiseError MORTISE_GATEWAY_REQUEST */
 export function readInputContent(value: unknown, path: Path): string | readonly JsonObject[] {
@@ -20,11 +22,11 @@ function readPart(value: unknown, path: Path): JsonObject {
     case "input_text":
     case "output_text":
     case "text": {
-      const { text, annotations: _annotations, logprobs: _logprobs, ...extra } = rest;
-      return { type: "text", text: REQUEST.text(text, at(path, "text")), ...extra };
+      const { text, ...extra } = rest;
+      return { type: "text", text: REQUEST.text(text, at(path, "text")), ...extraOf(extra).extra };
     }
     case "refusal":
-      return { type: "refusal", refusal: REQUEST.text(rest["refusal"], at(path, "refusal")) };
+      return { ...rest, type: "refusal", refusal: REQUEST.text(rest["refusal"], at(path, "refusal")) };
     case "input_image": {
       const { image_url: url, file_id: id, detail, ...extra } = rest;
       if (!isAbsent(id)) throw REQUEST.fault(at(path, "file_id"), "is not supported for images: give an image_url");
@@ -32,14 +34,15 @@ function readPart(value: unknown, path: Path): JsonObject {
       if (isDataUrl(known)) readDataUrl(known, REQUEST, at(path, "image_url"));
       const detailed = REQUEST.given(detail, at(path, "detail"), REQUEST.text);
       // The interface wants the field; "auto" is what its absence means elsewhere.
-      return { type: "image_url", image_url: { url: known, ...(detailed === "auto" ? {} : field("detail", detailed)) }, ...extra };
+      const image = { url: known, ...(detailed === "auto" ? {} : field("detail", detailed)) };
+      return withOthers({ type: "image_url", image_url: image }, extra, REQUEST, path);
     }
     case "input_file": {
       const { file_data: data, file_id: id, file_url: url, filename, ...extra } = rest;
       for (const name of ["file_data", "file_id", "file_url", "filename"]) REQUEST.given(rest[name], at(path, name), REQUEST.name);
       if (isAbsent(data) && isAbsent(id) && isAbsent(url)) throw REQUEST.fault(path, "must have file_data, file_url or file_id");
       const file = { ...field("file_data", data), ...field("file_id", id), ...field("file_url", url), ...field("filename", filename) };
-      return { type: "file", file, ...extra };
+      return withOthers({ type: "file", file }, extra, REQUEST, path);
     }
     case "input_audio": {
       const where = at(path, "input_audio");

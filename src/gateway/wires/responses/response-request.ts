@@ -5,9 +5,10 @@ import type { JsonObject, LlmRequest } from "mortise";
 import type { ClientRequest } from "../../types.ts";
 import { clientRequest } from "../common/client-request.ts";
 import { type Path, REQUEST, at, isAbsent } from "../common/fields.ts";
+import { withOthers } from "../common/other-fields.ts";
 import { type Part, messageOf, partsOf } from "../common/parts.ts";
 import { readInputContent, writeInputContent } from "./input-content.ts";
-import { isModelItem, readModelItem, writeModelItems } from "./output-items.ts";
+import { isModelItem, readModelItem, withoutMarks, writeModelItems } from "./output-items.ts";
 import { readResponseParams, writeResponseParams } from "./response-params.ts";
 
 /** @throws MortiseError MORTISE_GATEWAY_REQUEST */
@@ -29,9 +30,11 @@ function readItems(items: readonly unknown[], path: Path, messages: JsonObject[]
   let parts: Part[] = [];
   let hasText = false;
   let hasCalls = false;
+  let others: JsonObject = {};
   const endTurn = (): void => {
-    if (parts.length > 0) messages.push(messageOf(parts));
+    if (parts.length > 0 || Object.keys(others).length > 0) messages.push(withOthers(messageOf(parts), others, REQUEST, path));
     parts = [];
+    others = {};
     hasText = hasCalls = false;
   };
   for (const [index, value] of items.entries()) {
@@ -45,18 +48,27 @@ function readItems(items: readonly unknown[], path: Path, messages: JsonObject[]
     const isCall = item["type"] === "function_call";
     // Text or thoughts after a call, and a second text, are of another turn.
     if (!isCall && (hasCalls || hasText)) endTurn();
+    const isMessage = !isCall && item["type"] !== "reasoning";
     hasCalls ||= isCall;
-    hasText ||= !isCall && item["type"] !== "reasoning";
+    hasText ||= isMessage;
+    if (isMessage) others = besideContent(item);
     parts.push(...readModelItem(item, REQUEST, where));
   }
   endTurn();
 }
 
+/** What a message says beside its content. */
+function besideContent(item: JsonObject): JsonObject {
+  const { type: _type, role: _role, content: _content, ...rest } = withoutMarks(item);
+  return rest;
+}
+
 function readItem(item: JsonObject, path: Path): JsonObject {
   const { type, role, content } = item;
   if (type === "function_call_output") {
-    const { call_id: id, output } = item;
-    return { role: "tool", tool_call_id: REQUEST.name(id, at(path, "call_id")), content: readInputContent(output, at(path, "output")) };
+    const { type: _type, call_id: id, output, ...rest } = withoutMarks(item);
+    const result = { role: "tool", tool_call_id: REQUEST.name(id, at(path, "call_id")), content: readInputContent(output, at(path, "output")) };
+    return withOthers(result, rest, REQUEST, path);
   }
   if (!isAbsent(type) && type !== "message") {
     REQUEST.name(type, at(path, "type"));
@@ -66,7 +78,7 @@ function readItem(item: JsonObject, path: Path): JsonObject {
     );
   }
   const known = REQUEST.oneOf(role, at(path, "role"), ["user", "system", "developer", "assistant"]);
-  return { role: known, content: readInputContent(content, at(path, "content")) };
+  return withOthers({ role: known, content: readInputContent(content, at(path, "content")) }, besideContent(item), REQUEST, path);
 }
 
 /** The body for a server of OpenAI's responses. It is to keep nothing, as the gateway's clients cannot ask for it. @throws MortiseError MORTISE_GATEWAY_REQUEST */

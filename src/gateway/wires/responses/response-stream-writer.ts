@@ -6,7 +6,7 @@ import type { JsonObject } from "mortise";
 import type { ClientRequest, CompletionChunk, Failure } from "../../types.ts";
 import type { AnswerIds, StreamWriter } from "../client-wire.ts";
 import { withoutPrefix } from "../common/answer-id.ts";
-import { isCompleteObject } from "../common/complete-json.ts";
+import { ObjectProgress } from "../common/object-progress.ts";
 import { field } from "../common/omit-absent.ts";
 import { type CallPiece, type DeltaSink, readDelta } from "../common/read-delta.ts";
 import { typedEvent } from "../common/server-sent-events.ts";
@@ -21,7 +21,7 @@ interface Item {
   readonly state:
     | { readonly kind: "message"; readonly content: JsonObject[]; part: "output_text" | "refusal" | undefined; text: string }
     | { readonly kind: "thought"; text: string; secret: string }
-    | { readonly kind: "call"; readonly callId: string; readonly name: string; arguments: string };
+    | { readonly kind: "call"; readonly callId: string; readonly name: string; arguments: string; readonly progress: ObjectProgress };
 }
 
 /** Pieces of a call that came before its name. */
@@ -35,6 +35,8 @@ export class ResponseStreamWriter implements StreamWriter, DeltaSink {
   readonly #request: ClientRequest;
   readonly #ids: AnswerIds;
   readonly #items: Item[] = [];
+  /** What ends when the next item begins. */
+  readonly #ending = new Set<Item>();
   readonly #calls = new Map<number, Item>();
   readonly #nameless = new Map<number, Nameless>();
   #out = "";
@@ -106,6 +108,9 @@ export class ResponseStreamWriter implements StreamWriter, DeltaSink {
     const known = this.#calls.get(index) ?? this.#startCall(index, id, name, text);
     if (known === undefined || text === "" || !known.isOpen || known.state.kind !== "call") return;
     known.state.arguments += text;
+    known.state.progress.push(text);
+    if (known.state.progress.isWhole) this.#ending.add(known);
+    else this.#ending.delete(known);
     this.#emit({ type: "response.function_call_arguments.delta", ...placeOf(known), delta: text });
   }
 
@@ -149,10 +154,12 @@ export class ResponseStreamWriter implements StreamWriter, DeltaSink {
 
   #open(prefix: string, state: Item["state"], id?: string): Item {
     // Of what is open, calls that lack arguments stay so.
-    for (const item of this.#items) if (item.isOpen && (item.state.kind !== "call" || isCompleteObject(item.state.arguments))) this.#close(item);
+    for (const item of [...this.#ending].toSorted((a, b) => a.index - b.index)) this.#close(item);
+    this.#ending.clear();
     const index = this.#items.length;
     const item: Item = { id: id ?? `${prefix}${withoutPrefix(this.#ids.id)}_${index}`, index, isOpen: true, state };
     this.#items.push(item);
+    if (state.kind !== "call") this.#ending.add(item);
     this.#emit({ type: "response.output_item.added", output_index: index, item: itemObject(item, "in_progress") });
     return item;
   }
@@ -170,7 +177,7 @@ export class ResponseStreamWriter implements StreamWriter, DeltaSink {
       this.#nameless.set(index, before);
       return undefined;
     }
-    const item = this.#open("fc_", { kind: "call", callId: before.id ?? `call_${index}`, name, arguments: "" });
+    const item = this.#open("fc_", { kind: "call", callId: before.id ?? `call_${index}`, name, arguments: "", progress: new ObjectProgress() });
     this.#calls.set(index, item);
     if (before.text !== "") this.call({ index, id, name, arguments: before.text });
     return item;
