@@ -30,7 +30,7 @@ const USAGE = `Usage: npm run bench -- [options]
   --only ROW   run one row, may be repeated: ${ROWS.map(({ name }) => name).join(", ")}
   --quick      fewer and shorter rounds: a first look, not a result
   --json       print JSON
-  --write      put the results of all rows into docs/benchmarks.md
+  --write      put the results into docs/benchmarks.md; rows that were not run keep theirs
   --help       this text`;
 
 async function main(): Promise<void> {
@@ -44,7 +44,6 @@ async function main(): Promise<void> {
     },
   });
   if (values.help) return console.log(USAGE);
-  if (values.write && values.only.length > 0) throw new RangeError("--write needs all rows: leave out --only");
   for (const name of values.only) {
     if (!ROWS.some((row) => row.name === name))
       throw new RangeError(`There is no row "${name}"; there are ${ROWS.map((row) => row.name).join(", ")}`);
@@ -70,12 +69,22 @@ async function main(): Promise<void> {
   if (values.write) await writeResults(reports, values.quick);
 }
 
+/** Each row has a section, which says when it was run; those of other rows stay as they are. */
 async function writeResults(reports: readonly RowReport[], quick: boolean): Promise<void> {
   const page = await readFile(PAGE, "utf8");
-  const [before] = page.split(RESULTS_MARK);
+  const [before = "", results = ""] = page.split(RESULTS_MARK);
   const method = quick ? "a quick run, not to be quoted" : "a full run";
-  const head = `Node ${process.version}, ${method}, ${new Date().toISOString().slice(0, 10)}.`;
-  await writeFile(PAGE, `${before}${RESULTS_MARK}\n\n${head}\n\n${reports.map(toMarkdown).join("\n")}`);
+  const when = `Node ${process.version}, ${method}, ${new Date().toISOString().slice(0, 10)}.`;
+  const sections = ROWS.flatMap((row) => {
+    const report = reports.find((each) => each.row === row);
+    const heading = `### ${row.name}: `;
+    if (report !== undefined) return toMarkdown(report).replace("\n\n", `\n\n${when}\n\n`);
+    return results
+      .split(/^(?=### )/m)
+      .filter((section) => section.startsWith(heading))
+      .map((section) => `${section.trimEnd()}\n`);
+  });
+  await writeFile(PAGE, `${before}${RESULTS_MARK}\n\n${sections.join("\n")}`);
 }
 
 await main();
