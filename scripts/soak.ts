@@ -5,10 +5,10 @@
 //   npm run soak -- [--only NAME] [--quick] [--cases N] [--calls N] [--seconds N] [--no-gateway]
 //
 // --cases says how many cases the fuzzer gets, --calls how many mixed calls there are, --seconds how long there are reloads; 0
-// leaves them out. `--only gateway` runs the gateway's part alone.
+// leaves them out. `--only gateway` and `--only reloads` run those parts alone, and write their sections anew.
 
 import { execFile, spawnSync } from "node:child_process";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 
@@ -266,6 +266,16 @@ async function soakAll(attacks: readonly Attack[], plan: Plan): Promise<Row[]> {
   return rows;
 }
 
+/** Puts a section in the place of the one with its heading, or in front of the attacks. */
+function writeSection(lines: readonly string[]): void {
+  const [heading = ""] = lines;
+  const [first = "", ...sections] = readFileSync(RESULTS, "utf8").split(/^(?=## )/m);
+  const others = sections.filter((section) => !section.startsWith(`${heading}\n`));
+  const at = others.findIndex((section) => section.startsWith("## Attacks"));
+  const written = [heading, "", `Run on ${new Date().toISOString().slice(0, 10)} by itself.`, ...lines.slice(1)].join("\n");
+  writeFileSync(RESULTS, [first, ...others.toSpliced(at, 0, `${written.trimEnd()}\n\n`)].join(""));
+}
+
 const { values } = parseArgs({
   options: {
     only: { type: "string" },
@@ -278,8 +288,8 @@ const { values } = parseArgs({
   allowNegative: true,
 });
 const plan = values.quick ? QUICK : FULL;
-const onlyGateway = values.only === "gateway";
-const attacks = onlyGateway ? [] : chosen(values.only);
+const isPart = values.only === "gateway" || values.only === "reloads";
+const attacks = isPart ? [] : chosen(values.only);
 const rows = await soakAll(attacks, plan);
 const cases = values.cases === undefined ? plan.fuzzCases : Number(values.cases);
 const fuzzing = values.only === undefined && cases > 0 ? fuzz(cases) : undefined;
@@ -288,16 +298,18 @@ const calls = values.calls === undefined ? plan.mixedCalls : Number(values.calls
 const mixed = values.only === undefined && calls > 0 ? await mix(calls) : undefined;
 if (mixed !== undefined) console.log(mixedSection(mixed).join("\n"));
 const seconds = values.seconds === undefined ? plan.reloadSeconds : Number(values.seconds);
-const reloads = values.only === undefined && seconds > 0 ? await reload(seconds, plan.sequences) : undefined;
+const reloads = (values.only === undefined || values.only === "reloads") && seconds > 0 ? await reload(seconds, plan.sequences) : undefined;
 if (reloads !== undefined) console.log(reloadSection(reloads).join("\n"));
-const gateway = onlyGateway || (values.only === undefined && values.gateway) ? await storm(values.quick) : undefined;
+const gateway = values.only === "gateway" || (values.only === undefined && values.gateway) ? await storm(values.quick) : undefined;
 if (gateway !== undefined) console.log(gatewaySection(gateway).join("\n"));
 // Part of the attacks says nothing of the whole: the file stays as it is.
 if (values.only === undefined) writeFileSync(RESULTS, document(rows, { fuzzing, mixed, reloads, gateway }, values.quick));
+else if (!values.quick)
+  for (const section of [reloads && reloadSection(reloads), gateway && gatewaySection(gateway)]) if (section) writeSection(section);
 process.exitCode =
   rows.every((row) => ["held", "levelled off"].includes(verdictOf(row))) &&
   fuzzing?.ok !== false &&
-  (rows.length > 0 || onlyGateway) &&
+  (rows.length > 0 || isPart) &&
   (mixed === undefined || mixedFaults(mixed).length === 0) &&
   (reloads === undefined || reloadFaults(reloads).length === 0) &&
   (gateway === undefined || gatewayFaults(gateway).length === 0)
