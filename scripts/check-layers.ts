@@ -42,6 +42,7 @@ for await (const file of glob("src/**/*.ts", { cwd: root })) {
     if (target.startsWith(".")) {
       const path = relative(root, resolve(root, dirname(file), target));
       const other = path.split("/")[1] ?? "";
+      if (file.endsWith(".test.ts") && path.startsWith("test/")) continue;
       if (isDoor || other === layer) continue;
       if (path === "src/index.ts" ? layer !== "cli" : LAYERS[layer]?.includes(other) !== true)
         problems.push(`${file}: ${layer} may not import ${path}`);

@@ -7,7 +7,7 @@ import { isObject } from "./wires/common/fields.ts";
 /** Characters that a text of several pieces may have. */
 const MAX_CHARS = 4096;
 /** Texts of a delta that go on from piece to piece. */
-const TEXTS: readonly string[] = ["content", "reasoning", "reasoning_content", "refusal"];
+const TEXTS: ReadonlySet<string> = new Set(["content", "reasoning", "reasoning_content", "refusal"]);
 /** Padding that hides how long a piece is. */
 const PADDING = "obfuscation";
 
@@ -47,7 +47,7 @@ function textPieceOf(chunk: CompletionChunk): TextPiece | undefined {
     if (key === "index" || value === null) continue;
     if (key !== "delta" || !isObject(value)) return undefined;
     for (const [kind, said] of Object.entries(value)) {
-      if (text !== undefined || typeof said !== "string" || !TEXTS.includes(kind)) return undefined;
+      if (text !== undefined || typeof said !== "string" || !TEXTS.has(kind)) return undefined;
       name = kind;
       text = said;
     }
@@ -70,5 +70,5 @@ function membersOf({ chunk }: TextPiece): string[] {
 
 function withText({ chunk, index, name }: TextPiece, text: string): TextPiece {
   const [choice] = chunk.choices;
-  return { chunk: { ...chunk, choices: [{ ...choice, delta: { [name]: text } }] } as CompletionChunk, index, name, text };
+  return { chunk: { ...chunk, choices: [{ ...choice, delta: { [name]: text } }] }, index, name, text };
 }

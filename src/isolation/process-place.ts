@@ -120,6 +120,7 @@ class ProcessPlace implements Place {
 
   release(): void {
     // Whoever closes waits for the end of what was killed.
+    if (this.over) return;
     this.#child.unref();
     this.#pipe.unref();
     (this.#child.stderr as Socket | null)?.unref();

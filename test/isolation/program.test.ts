@@ -53,7 +53,7 @@ for (const isolation of ["thread", "process"] as const) {
 
 describe("A program with a plugin in a process", () => {
   it("does not end before the plugin is closed, though its process was lost", async () => {
-    assert.deepEqual(await output(start("process", "close")), { text: "MORTISE_ISOLATION_LOST\nclosed\n", code: 0 });
+    assert.deepEqual(await output(start("process", "close")), { text: "MORTISE_MEMORY_LIMIT\nclosed\n", code: 0 });
   });
 
   for (const task of ["wait", "sleep"]) {

@@ -1,6 +1,9 @@
 // A program with a plugin elsewhere, run by a test as a process of its own. Arguments: where the plugin runs, and what to do.
 
+import { readFileSync } from "node:fs";
+
 import { loadPlugin } from "../../src/index.ts";
+import { assembleText } from "../wasm/assemble.ts";
 import { childProcesses, until } from "./children.ts";
 import { SLEEPER, prebuilt, wat } from "./guests.ts";
 
@@ -19,12 +22,12 @@ if (task === "idle") {
   const options = { timeoutMs: Number.POSITIVE_INFINITY };
   void plugin.call("spin", "", options).catch((error: { code: string }) => console.log(error.code));
 } else if (task === "close") {
-  // Closed while the plugin is being loaded elsewhere, since its process is lost: nothing keeps this one but the end of that.
-  const call = plugin.call("spin").catch((error: { code: string }) => console.log(error.code));
-  await until(() => childProcesses().length > 0);
-  for (const pid of childProcesses()) process.kill(pid, "SIGKILL");
-  await call;
+  // Closed while the plugin is being loaded in another place, since its own is lost: nothing keeps this process but the end of that.
   await plugin.close();
+  const bomb = readFileSync(new URL("../attacks/corpus/gc-struct.wat", import.meta.url), "utf8");
+  const bombed = await loadPlugin(await assembleText("gc-struct", bomb), { isolation, limits: { timeoutMs: 60_000, initTimeoutMs: 60_000 } });
+  await bombed.call("attack").catch((error: { code: string }) => console.log(error.code));
+  await bombed.close();
   console.log("closed");
 } else if (task === "sleep") {
   // Says where a guest sleeps, which nothing but the end of this process wakes.

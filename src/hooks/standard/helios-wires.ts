@@ -36,11 +36,9 @@ export function preQueryWire(describe: DescribeQuery = undescribed): Wire<QueryC
 
 /** `rewrite`: continue, rewrite, block. */
 export function rewriteWire(describe?: DescribeQuery): Wire<QueryContext, QueryContext> {
-  const { encode, context, unchanged, ...wire } = preQueryWire(describe);
+  const { forPlugin: _forPlugin, ...wire } = preQueryWire(describe);
   return {
-    encode,
-    context,
-    unchanged,
+    ...wire,
     decode(answer) {
       const decision = wire.decode(answer);
       if (decision.action === "answer") throw answer.fault('has the unknown action "cached"');

@@ -16,7 +16,7 @@ export function request(attributes: Readonly<Record<string, string>> = {}): Requ
 /** The message to a plugin that sees these attributes. */
 export function sent<T, A>(wire: Wire<T, A>, value: T, attributes: Readonly<Record<string, string>> = {}): string {
   const shown = { request: request(), attributes: new Map(Object.entries(attributes)) };
-  return new Message(value).text(wire as Wire<unknown, unknown>, shown, "hook");
+  return new Message(value).text(wire, shown, "hook");
 }
 
 /** What comes of a `first` or `chain` hook with one plugin that answers so; the code of its error, if it fails. */
