@@ -201,7 +201,18 @@ export const GUESTS: readonly Guest[] = [
   {
     name: "gateway_pii.rs",
     language: "rust",
-    includes: ["gateway_arena.rs", "gateway_json.rs", "pii_match.rs", "pii_numbers.rs", "pii_redact.rs", "pii_scan.rs"],
+    includes: [
+      "gateway_arena.rs",
+      "gateway_json.rs",
+      "pii_match.rs",
+      "pii_numbers.rs",
+      "pii_redact.rs",
+      "pii_scan.rs",
+      "pii_stream.rs",
+      "pii_text.rs",
+      "pii_values.rs",
+      "pii_whole.rs",
+    ],
     flags: RUST_GATEWAY,
   },
   {
@@ -213,7 +224,7 @@ export const GUESTS: readonly Guest[] = [
   {
     name: "gateway_guard.c",
     language: "c",
-    includes: ["guard_phrases.h", "fold_text.h", "gateway_json.h", "linear.h", "heap.h", "text.h"],
+    includes: ["guard_texts.h", "guard_phrases.h", "fold_text.h", "fold_table.h", "gateway_json.h", "linear.h", "heap.h", "text.h"],
     flags: [...C_RELEASE, "-msimd128"],
   },
   {
@@ -225,7 +236,7 @@ export const GUESTS: readonly Guest[] = [
   {
     name: "gateway_audit.ts",
     language: "assemblyscript",
-    includes: ["gateway.ts", "services.ts"],
+    includes: ["audit_gaps.ts", "gateway.ts", "services.ts"],
     flags: ASSEMBLYSCRIPT_GATEWAY,
   },
   {

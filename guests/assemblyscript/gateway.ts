@@ -77,22 +77,61 @@ export function stringEnd(at: usize, limit: usize): usize {
 
 /** Behind the value that begins at `at`. */
 export function valueEnd(at: usize, limit: usize): usize {
-  let depth: usize = 0;
+  if (at >= limit) return limit;
+  const first = load<u8>(at);
+  if (first == 0x22) return stringEnd(at, limit);
+  if (first == 0x7b || first == 0x5b) return bracketsEnd(at, limit);
+  while (at < limit) {
+    const byte = load<u8>(at);
+    if (byte == 0x2c || byte == 0x7d || byte == 0x5d) return at;
+    at++;
+  }
+  return limit;
+}
+
+/** Bytes between two strings or brackets behind which the rest is looked through in blocks: that pays for long ones alone. */
+const LONG = 8;
+
+/** Behind the object or array that begins at `at`. */
+function bracketsEnd(at: usize, limit: usize): usize {
+  let depth = 0;
+  let plain = 0;
   while (at < limit) {
     const byte = load<u8>(at);
     if (byte == 0x22) {
       at = stringEnd(at, limit);
-      if (depth == 0) return at;
+      plain = 0;
       continue;
     }
-    if (byte == 0x7b || byte == 0x5b) depth++;
-    else if (byte == 0x7d || byte == 0x5d) {
-      if (depth <= 1) return at + depth;
-      depth--;
-    } else if (byte == 0x2c && depth == 0) return at;
     at++;
+    if (byte == 0x7b || byte == 0x5b) {
+      depth++;
+      plain = 0;
+    } else if (byte == 0x7d || byte == 0x5d) {
+      if (--depth == 0) return at;
+      plain = 0;
+    } else if (++plain == LONG) {
+      at = plainEnd(at, limit);
+      plain = 0;
+    }
   }
   return limit;
+}
+
+/** Where the next quote or bracket is, or a little before it. */
+function plainEnd(at: usize, limit: usize): usize {
+  const quotes = i8x16.splat(0x22);
+  // The two kinds of brackets differ in one bit.
+  const bits = i8x16.splat(0x20);
+  const opens = i8x16.splat(0x7b);
+  const closes = i8x16.splat(0x7d);
+  for (; at + 16 <= limit; at += 16) {
+    const bytes = v128.load(at);
+    const either = v128.or(bytes, bits);
+    const found = i8x16.bitmask(v128.or(i8x16.eq(bytes, quotes), v128.or(i8x16.eq(either, opens), i8x16.eq(either, closes))));
+    if (found != 0) return at + ctz(found);
+  }
+  return at;
 }
 
 /** Walks over the members of an object: after `next`, `name` is as it is written, and the value begins at `value`. */
@@ -101,6 +140,8 @@ export class Members {
   value: usize = 0;
   private at: usize;
   private limit: usize;
+  /** Where the value ends, once somebody has asked. */
+  private ended: usize = 0;
 
   constructor(json: Part) {
     this.limit = end(json);
@@ -108,7 +149,8 @@ export class Members {
   }
 
   next(): bool {
-    if (this.value != 0) this.at = valueEnd(this.value, this.limit);
+    if (this.value != 0) this.at = this.ended != 0 ? this.ended : valueEnd(this.value, this.limit);
+    this.ended = 0;
     if (isAt(this.at, this.limit, 0x2c)) this.at++;
     if (!isAt(this.at, this.limit, 0x22)) return false;
     const after = stringEnd(this.at, this.limit);
@@ -120,7 +162,8 @@ export class Members {
 
   /** The present value. */
   whole(): Part {
-    return part(this.value, valueEnd(this.value, this.limit) - this.value);
+    this.ended = valueEnd(this.value, this.limit);
+    return part(this.value, this.ended - this.value);
   }
 
   /** The present value, and all that follows. */
@@ -164,6 +207,12 @@ export function requestType(message: Part): Part {
 /** What is between the quotes of a JSON string, escapes as they are; NONE for anything else. */
 export function textOf(json: Part): Part {
   return size(json) >= 2 && load<u8>(start(json)) == 0x22 ? part(start(json) + 1, size(json) - 2) : NONE;
+}
+
+/** True if a byte is among them. */
+export function holds(p: Part, byte: u32): bool {
+  for (let at = start(p); at < end(p); at++) if (load<u8>(at) == byte) return true;
+  return false;
 }
 
 export function is(p: Part, text: string): bool {

@@ -1,6 +1,7 @@
 // A plugin for an LLM gateway: a record of every request, each with the digest of the one before, so that none can be changed
 // or taken out without its being seen. What was said is there as digests, unless texts are wanted.
 import { begin, end, is, isNull, keep, member, Members, NONE, part, Part, put, putHex, putNumber, putPart, restOf, same, size, start, textOf, whole, written } from "./gateway";
+import { firstGap, forget, keepHash, keptHash, note } from "./audit_gaps";
 import { digest, kvDelete, kvGet, kvReplace, logLine, now } from "./services";
 
 export { malloc, plugin_reset } from "./gateway";
@@ -74,56 +75,105 @@ function putMember(name: string, value: Part, most: usize): void {
   else putPart(value);
 }
 
-/** The beginning of a text as JSON text: of JSON, quotes and backslashes get another backslash. */
+/** The beginning of a text as JSON text: of JSON, quotes and backslashes get another backslash, which counts. */
 function putText(name: string, json: Part): void {
   put(',"');
   put(name);
   put('":"');
-  let at = start(json);
-  let last = min(end(json), at + <usize>textBytes);
-  // Not inside of a character.
-  while (last > at && last < end(json) && (load<u8>(last) & 0xc0) == 0x80) last--;
-  for (; at < last; at++) {
+  let left = textBytes;
+  for (let at = start(json); at < end(json); ) {
     const byte = load<u8>(at);
-    if (byte == 0x22 || byte == 0x5c) put("\\");
-    putPart(part(at, 1));
+    const escaped = byte == 0x22 || byte == 0x5c;
+    // Whole characters.
+    let length: usize = 1;
+    while (byte >= 0xc0 && at + length < end(json) && (load<u8>(at + length) & 0xc0) == 0x80) length++;
+    left -= <i64>length + <i64>escaped;
+    if (left < 0) break;
+    if (escaped) put("\\");
+    putPart(part(at, length));
+    at += length;
   }
   put('"');
 }
 
+/** What a record says of a request. Each is looked for once, since what is between may be long. */
+let values = new StaticArray<Part>(0);
+
+const REQUEST_ID = 0;
+const CLIENT = 1;
+const API = 2;
+const PROVIDER = 3;
+const MODEL = 4;
+const STREAM = 5;
+const ERROR = 6;
+const USAGE = 7;
+const ATTEMPTS = 8;
+const DURATION = 9;
+const REQUEST = 10;
+const RESPONSE = 11;
+const GATEWAY = 12;
+const NUMBER = 13;
+
+function read(input: Part): void {
+  values = new StaticArray<Part>(NUMBER + 1);
+  const members = new Members(input);
+  while (members.next()) {
+    const i = indexOf(members.name);
+    if (i >= 0) values[i] = members.whole();
+  }
+}
+
+function indexOf(name: Part): i32 {
+  if (is(name, "request_id")) return REQUEST_ID;
+  if (is(name, "client")) return CLIENT;
+  if (is(name, "api")) return API;
+  if (is(name, "provider")) return PROVIDER;
+  if (is(name, "model")) return MODEL;
+  if (is(name, "stream")) return STREAM;
+  if (is(name, "error")) return ERROR;
+  if (is(name, "usage")) return USAGE;
+  if (is(name, "attempts")) return ATTEMPTS;
+  if (is(name, "duration_ms")) return DURATION;
+  if (is(name, "request")) return REQUEST;
+  if (is(name, "response")) return RESPONSE;
+  if (is(name, "gateway")) return GATEWAY;
+  return is(name, "number") ? NUMBER : -1;
+}
+
 /** Everything of a record that does not depend on the one before. */
 function bodyOf(input: Part): Part {
-  const error = member(input, "error");
-  const request = member(input, "request");
-  const response = member(input, "response");
-  begin(16384 + 4 * <usize>textBytes);
+  read(input);
+  const error = values[ERROR];
+  begin(16384 + 2 * <usize>textBytes);
   put(',"time_ms":');
   putNumber(now());
-  putMember("request_id", member(input, "request_id"), MAX_VALUE);
-  putMember("client", member(input, "client"), MAX_VALUE);
-  putMember("api", member(input, "api"), MAX_VALUE);
-  putMember("provider", member(input, "provider"), MAX_VALUE);
-  putMember("model", member(input, "model"), MAX_VALUE);
-  putMember("stream", member(input, "stream"), MAX_VALUE);
+  putMember("gateway", values[GATEWAY], MAX_VALUE);
+  putMember("number", values[NUMBER], MAX_VALUE);
+  putMember("request_id", values[REQUEST_ID], MAX_VALUE);
+  putMember("client", values[CLIENT], MAX_VALUE);
+  putMember("api", values[API], MAX_VALUE);
+  putMember("provider", values[PROVIDER], MAX_VALUE);
+  putMember("model", values[MODEL], MAX_VALUE);
+  putMember("stream", values[STREAM], MAX_VALUE);
   put(',"status":');
   const status = whole(member(error, "status"));
   putNumber(isNull(error) ? 200 : status < 0 ? 500 : status);
   putMember("code", isNull(error) ? NONE : member(error, "code"), MAX_VALUE);
-  putMember("usage", member(input, "usage"), MAX_USAGE);
-  putMember("attempts", member(input, "attempts"), MAX_VALUE);
-  putMember("duration_ms", member(input, "duration_ms"), MAX_VALUE);
+  putMember("usage", values[USAGE], MAX_USAGE);
+  putMember("attempts", values[ATTEMPTS], MAX_VALUE);
+  putMember("duration_ms", values[DURATION], MAX_VALUE);
   put(',"request_sha256":"');
-  putDigest(request);
+  putDigest(values[REQUEST]);
   put('","answer_sha256":');
-  if (isNull(response)) put("null");
+  if (isNull(values[RESPONSE])) put("null");
   else {
     put('"');
-    putDigest(response);
+    putDigest(values[RESPONSE]);
     put('"');
   }
   if (texts) {
-    putText("request", request);
-    putText("answer", response);
+    putText("request", values[REQUEST]);
+    putText("answer", values[RESPONSE]);
   }
   return written();
 }
@@ -143,15 +193,38 @@ function headKey(): Part {
   return written();
 }
 
-/** The number in front of the space of `12 9f86…`; 0 if there is no head. */
-function headNumber(head: Part): i64 {
-  if (size(head) <= HEX + 1) return 0;
-  return max<i64>(whole(part(start(head), size(head) - HEX - 1)), 0);
+/** What the head is for the last record, as `12 9f86… d081…`: its number, its digest, and the digest of both. */
+function headOf(number: i64, hash: Part): Part {
+  begin(32 + 2 * HEX);
+  put("head ");
+  putNumber(number);
+  put(" ");
+  putPart(hash);
+  const named = written();
+  const seal = digest(named, key);
+  put(" ");
+  putHex(seal);
+  const all = written();
+  return part(start(all) + 5, size(all) - 5);
 }
 
-/** The digest at the end of a record, or of the head. */
-function hashIn(text: Part, behind: usize): Part {
-  return size(text) < HEX + behind ? NONE : part(end(text) - HEX - behind, HEX);
+/** The number of the last record, as the head says; 0 if there is none. */
+function headNumber(head: Part): i64 {
+  let at = start(head);
+  while (at < end(head) && load<u8>(at) != 0x20) at++;
+  return max<i64>(whole(part(start(head), at - start(head))), 0);
+}
+
+/** The digest of the last record; NONE for a head that none of these plugins wrote. */
+function hashInHead(head: Part): Part {
+  if (size(head) < 2 * HEX + 3) return NONE;
+  const hash = part(end(head) - 2 * HEX - 1, HEX);
+  return same(headOf(headNumber(head), hash), head) ? hash : NONE;
+}
+
+/** The digest at the end of a record. */
+function hashIn(record: Part): Part {
+  return size(record) < HEX + 2 ? NONE : part(end(record) - HEX - 2, HEX);
 }
 
 /** A record with its place in the chain. */
@@ -175,17 +248,19 @@ function putSeal(hash: Part): void {
   put('"}');
 }
 
+/** So long after a request, its record is there or will never be, and the head names it or a later one. */
+const LATE_MS: i64 = 60_000;
+
+function isLate(record: Part): bool {
+  return whole(member(record, "time_ms")) <= now() - LATE_MS;
+}
+
 /** Moves the head on, unless another has moved it further. */
 function advance(number: i64, hash: Part): void {
+  const next = headOf(number, hash);
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const known = kvGet(headKey());
-    if (headNumber(known) >= number) return;
-    begin(32 + HEX);
-    putNumber(number);
-    put(" ");
-    putPart(hash);
-    const next = written();
-    if (kvReplace(headKey(), known, next)) return;
+    if (headNumber(known) >= number || kvReplace(headKey(), known, next)) return;
   }
 }
 
@@ -194,18 +269,23 @@ export function on_completion(at: usize, length: i32): u64 {
   const body = bodyOf(input);
   const head = kvGet(headKey());
   let last = headNumber(head);
-  let previous = last == 0 ? NONE : hashIn(head, 0);
+  let previous = hashInHead(head);
+  // Behind a head that somebody else wrote, the chain is broken for good: going on would hide what was taken out.
+  let isSound = head == NONE || previous != NONE;
   for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const record = sealed(last + 1, body, previous);
+    const record = sealed(last + 1, body, isSound ? previous : NONE);
     // The place can be taken once.
     if (kvReplace(recordKey(last + 1), NONE, record)) {
-      advance(last + 1, hashIn(record, 2));
+      advance(last + 1, hashIn(record));
       if (last + 1 > records) kvDelete(recordKey(last + 1 - records));
       logLine(record);
       return 0;
     }
     last++;
-    previous = hashIn(kvGet(recordKey(last)), 2);
+    const other = kvGet(recordKey(last));
+    previous = hashIn(other);
+    // So is one that is gone, but for the first requests of all.
+    if (head == NONE && isLate(other)) isSound = false;
   }
   // The host says what that means: the record is missing, and that must be seen.
   return unreachable();
@@ -227,10 +307,13 @@ function broken(number: i64, reason: string): u64 {
 export function verify(_at: usize, _length: i32): u64 {
   const head = kvGet(headKey());
   const last = headNumber(head);
+  if (head != NONE && hashInHead(head) == NONE) return broken(max<i64>(last, 1), "what names the last record was changed");
   const first = max<i64>(last - records + 1, 1);
-  let previous: Part = NONE;
+  // There may be some behind the head whose writers are about to move it.
+  const most = records + MAX_TRIES;
   let number = first;
-  for (; ; number++) {
+  for (; number - first < most; number++) {
+    forget(most);
     const record = kvGet(recordKey(number));
     if (record == NONE) {
       if (number > last) break;
@@ -244,13 +327,23 @@ export function verify(_at: usize, _length: i32): u64 {
     if (!same(written(), part(end(content), SEAL))) return broken(number, "the record was changed");
     if (whole(member(record, "seq")) != number) return broken(number, "the record has another number");
     const stated = textOf(member(record, "previous"));
-    if (previous != NONE && !same(previous, stated)) return broken(number, "the record does not follow the one before");
-    previous = hashIn(record, 2);
-    if (number == last && !same(previous, hashIn(head, 0))) return broken(number, "the record is not the one that was written last");
+    if (number > first && !same(keptHash(), stated)) return broken(number, "the record does not follow the one before");
+    if (number == last) {
+      const named = kvGet(headKey());
+      if (headNumber(named) == last && !same(hashIn(record), hashInHead(named))) return broken(number, "the record is not the one that was written last");
+    }
+    keepHash(hashIn(record));
+    const told = whole(member(record, "number"));
+    const isOld = isLate(record);
+    if (head == NONE && isOld) return broken(number, "what names the last record is gone");
+    note(number - first, textOf(member(record, "gateway")), told, isOld);
   }
+  const count = number - first;
+  const gap = firstGap(count, first > 1);
+  if (gap >= 0) return broken(first + gap, "records in front of it were never written");
   begin(256);
   put('{"ok":true,"records":');
-  putNumber(number - first);
+  putNumber(count);
   put(',"first":');
   putNumber(first);
   put(',"last":');

@@ -16,6 +16,11 @@ let always = false;
 let shared = false;
 let toolCalls = false;
 
+/** Says that requests and answers are read in the flat spelling: others need not be sent. */
+export function reads_flat(_at: usize, _length: i32): u64 {
+  return 0;
+}
+
 export function get_name(): u64 {
   begin(16);
   put("gateway-cache");
@@ -106,13 +111,18 @@ function keyOf(message: Part): Part {
   const input = member(fields, "input");
   if (input == NONE || size(input) + size(params) > MAX_HASHED - 4096) return NONE;
   const client = shared ? NONE : getAttribute("client");
+  // Headers that ask for more than the interface has.
+  const beta = getAttribute("beta");
   const provider = member(fields, "provider");
   const model = member(fields, "model");
-  begin(size(input) + size(params) + size(client) + size(provider) + size(model) + 1024);
+  begin(size(input) + size(params) + size(client) + size(beta) + size(provider) + size(model) + 1024);
   put(isEmbedding ? "embedding " : "chat ");
   put(shared ? "shared" : "own");
   putNumber(<i64>size(client));
   putPart(client);
+  put("beta");
+  putNumber(<i64>size(beta));
+  putPart(beta);
   put(',"provider":');
   putPart(provider);
   put(',"model":');
@@ -128,9 +138,8 @@ function keyOf(message: Part): Part {
   return written();
 }
 
-/** What a client said of caching, if the gateway passes it on. */
-function says(directive: string): bool {
-  const control = getAttribute("cache-control");
+/** Whether a client said something of caching, which the gateway passes on in small letters. */
+function says(control: Part, directive: string): bool {
   const length = <usize>directive.length;
   for (let at: usize = 0; at + length <= size(control); at++) if (is(part(start(control) + at, length), directive)) return true;
   return false;
@@ -140,12 +149,13 @@ function says(directive: string): bool {
 
 export function pre_hook(at: usize, length: i32): u64 {
   const key = keyOf(part(at, length));
+  const control = key == NONE ? NONE : getAttribute("cache-control");
   // What an earlier attempt left would name another request.
-  if (key == NONE || says("no-store")) {
+  if (key == NONE || says(control, "no-store")) {
     if (getAttribute(KEY) != NONE) setAttribute(KEY, NONE);
     return 0;
   }
-  const found = says("no-cache") ? NONE : cacheGet(key);
+  const found = says(control, "no-cache") ? NONE : cacheGet(key);
   if (found == NONE) {
     setAttribute(KEY, key);
     return 0;

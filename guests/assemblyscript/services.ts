@@ -1,5 +1,5 @@
 // Services of the host for plugins over an exported memory.
-import { bytesOf, NONE, Part, size, start } from "./gateway";
+import { bytesOf, holds, member, NONE, Part, size, start, textOf } from "./gateway";
 
 // @ts-ignore: decorator
 @external("mortise:host", "kv_get")
@@ -52,9 +52,9 @@ export function kvSet(key: Part, value: Part): void {
 export function kvDelete(key: Part): void {
   kv_delete(start(key), size(key));
 }
-/** Writes a value if the present one is `was`; NONE stands for none. */
-export function kvReplace(key: Part, was: Part, value: Part): bool {
-  return kv_compare_and_set(start(key), size(key), start(was), size(was), start(value), size(value), 0) == 1;
+/** Writes a value if the present one is `was`; NONE stands for none. It stays for good unless there is a time. */
+export function kvReplace(key: Part, was: Part, value: Part, ttlMs: i64 = 0): bool {
+  return kv_compare_and_set(start(key), size(key), start(was), size(was), start(value), size(value), ttlMs) == 1;
 }
 export function kvAdd(key: Part, delta: i64, ttlMs: i64): i64 {
   return kv_increment(start(key), size(key), delta, ttlMs);
@@ -78,6 +78,16 @@ export function getAttribute(name: string): Part {
 export function setAttribute(name: string, value: Part): void {
   const key = bytesOf(name);
   attribute_set(start(key), size(key), start(value), size(value));
+}
+
+/**
+ * An attribute out of the attributes that a message has, if it is there as it is; else from the host, which also says if the
+ * plugin may not have it.
+ */
+export function attributeIn(attributes: Part, name: string): Part {
+  const text = textOf(member(attributes, name));
+  // In JSON some characters are written in another way.
+  return size(text) == 0 || holds(text, 0x5c) ? getAttribute(name) : text;
 }
 
 /** SHA-256 of up to 1 MiB, or with a key HMAC-SHA-256. */

@@ -81,19 +81,33 @@ static inline slice request_fields(slice message) {
   return (slice){message.at, 0};
 }
 
+/* The value of a hexadecimal digit; 16 if it is none. */
+static inline int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  return (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : 16;
+}
+
 /* The value of four hexadecimal digits; more than 0xffff if they are none. */
 static inline uint32_t hex_digits(const char *at) {
   uint32_t value = 0;
   for (int i = 0; i < 4; i++) {
-    uint32_t c = (uint8_t)at[i];
-    uint32_t digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : 16;
+    int digit = hex_digit(at[i]);
     if (digit > 15) return 0x10000;
-    value = value << 4 | digit;
+    value = value << 4 | (uint32_t)digit;
   }
   return value;
 }
 
-/* Reads an escape, which begins at `*at` with a backslash, and goes behind it. Halves of pairs are U+FFFD. */
+/* Reads four hexadecimal digits behind an escape's letter, if they are there. */
+static inline uint32_t read_unit(const char *at, const char *end) {
+  return end - at < 4 ? 0x10000 : hex_digits(at);
+}
+
+static inline uint32_t joined(uint32_t high, uint32_t low) {
+  return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+}
+
+/* Reads an escape, which begins at `*at` with a backslash, and goes behind it. Halves of pairs are what they are. */
 static inline uint32_t read_escape(const char **at, const char *end) {
   const char *from = *at;
   if (end - from < 2) {
@@ -102,29 +116,65 @@ static inline uint32_t read_escape(const char **at, const char *end) {
   }
   *at = from + 2;
   switch (from[1]) {
-    case 'n': case 't': case 'r': case 'b': case 'f': return ' ';
+    case 'n': return '\n';
+    case 't': return '\t';
+    case 'r': return '\r';
+    case 'b': return '\b';
+    case 'f': return '\f';
     case 'u': break;
     default: return (uint8_t)from[1];
   }
-  if (end - from < 6) return 0xfffd;
-  uint32_t unit = hex_digits(from + 2);
+  uint32_t unit = read_unit(from + 2, end);
+  if (unit > 0xffff) return 0xfffd;
   *at = from + 6;
-  if (unit < 0xd800 || unit > 0xdfff) return unit > 0xffff ? 0xfffd : unit;
-  if (unit > 0xdbff || end - from < 12 || from[6] != '\\' || from[7] != 'u') return 0xfffd;
+  if (unit < 0xd800 || unit > 0xdbff || end - from < 12 || from[6] != '\\' || from[7] != 'u') return unit;
   uint32_t low = hex_digits(from + 8);
-  if (low < 0xdc00 || low > 0xdfff) return 0xfffd;
+  if (low < 0xdc00 || low > 0xdfff) return unit;
   *at = from + 12;
-  return 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+  return joined(unit, low);
 }
 
-/* Reads a character, and goes behind it. */
+/* Behind all escaped backslashes at a position. */
+static inline const char *skip_backslashes(const char *at, const char *end) {
+  while (end - at >= 2 && at[0] == '\\' && at[1] == '\\') at += 2;
+  return at;
+}
+
+/* True for letters of escapes that stand for something else than themselves. */
+static inline int is_escape(const char *at, const char *end) {
+  return at < end && (*at == 'n' || *at == 't' || *at == 'r' || *at == 'b' || *at == 'f' || *at == 'u');
+}
+
+/* Reads an escape of JSON that is in a text of JSON, of however many levels: its first backslash is in front of `*at`, escaped.
+   Any other backslash is a backslash. */
+static inline uint32_t read_inner_escape(const char **at, const char *end) {
+  const char *from = *at = skip_backslashes(*at, end);
+  if (!is_escape(from, end)) return '\\';
+  if (*from != 'u') {
+    *at = from + 1;
+    return *from == 'b' || *from == 'f' ? '\b' : '\n';
+  }
+  uint32_t unit = read_unit(from + 1, end);
+  if (unit > 0xffff) return '\\';
+  *at = from + 5;
+  if (unit < 0xd800 || unit > 0xdbff) return unit;
+  const char *second = skip_backslashes(from + 5, end);
+  if (second == from + 5 || second == end || *second != 'u') return unit;
+  uint32_t low = read_unit(second + 1, end);
+  if (low < 0xdc00 || low > 0xdfff) return unit;
+  *at = second + 5;
+  return joined(unit, low);
+}
+
+/* Reads a character, and goes behind it; bytes that are none are U+FFFD. */
 static inline uint32_t read_utf8(const char **at, const char *end) {
   uint32_t lead = (uint8_t)*(*at)++;
   if (lead < 0x80) return lead;
-  int more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : lead >= 0xc0 ? 1 : 0;
+  if (lead < 0xc0) return 0xfffd;
+  int more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
   uint32_t point = more == 3 ? lead & 7 : more == 2 ? lead & 15 : lead & 31;
-  for (; more > 0 && *at < end; more--) point = point << 6 | ((uint8_t)*(*at)++ & 63);
-  return point;
+  for (; more > 0 && *at < end && ((uint8_t)**at & 0xc0) == 0x80; more--) point = point << 6 | ((uint8_t)*(*at)++ & 63);
+  return more > 0 ? 0xfffd : point;
 }
 
 #endif

@@ -1,6 +1,7 @@
 //! JSON for the gateway's plugins: finding a member without reading the rest, and a value that is read, changed and written.
 // Each guest includes this file and uses some of it.
 #![allow(dead_code)]
+use std::borrow::Cow;
 
 /// Levels of objects and arrays that are read.
 pub const MAX_DEPTH: usize = 64;
@@ -380,6 +381,19 @@ pub fn string_end(json: &[u8], at: usize) -> Option<usize> {
     }
 }
 
+/// The text that begins at `at`, and the position behind it.
+pub fn string_at(json: &[u8], at: usize) -> Option<(Cow<'_, str>, usize)> {
+    let end = string_end(json, at)?;
+    let raw = json.get(at + 1..end - 1)?;
+    if !raw.contains(&b'\\') {
+        return Some((Cow::Borrowed(std::str::from_utf8(raw).ok()?), end));
+    }
+    match Value::parse(&json[at..end])? {
+        Value::Text(text) => Some((Cow::Owned(text), end)),
+        _ => None,
+    }
+}
+
 /// Walks over the members of an object of the host's JSON.
 pub struct Members<'a> {
     json: &'a [u8],
@@ -388,6 +402,11 @@ pub struct Members<'a> {
 
 pub fn members(json: &[u8]) -> Members<'_> {
     Members { json, at: if json.first() == Some(&b'{') { 1 } else { json.len() } }
+}
+
+/// Of the object that begins at `from`.
+pub fn members_from(json: &[u8], from: usize) -> Members<'_> {
+    Members { json, at: if json.get(from) == Some(&b'{') { from + 1 } else { json.len() } }
 }
 
 impl<'a> Members<'a> {
@@ -411,6 +430,11 @@ impl<'a> Members<'a> {
     /// Goes on behind a value whose end is known.
     pub fn skip_to(&mut self, end: usize) {
         self.at = end;
+    }
+
+    /// Where the next member begins, or the object's closing bracket is.
+    pub fn position(&self) -> usize {
+        self.at
     }
 
     /// Goes to the end of the present value, and gives it.

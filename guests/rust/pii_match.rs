@@ -38,7 +38,7 @@ pub enum Found {
     Yes { kind: Kind, length: usize, long: bool },
 }
 
-/// Characters in front that are looked at, and the most behind that are.
+/// Characters in front that are looked at, of those behind the last space, and the most behind that are.
 pub const BEFORE: usize = 6;
 const LONGEST: usize = 255;
 
@@ -50,6 +50,8 @@ pub struct Window<'a> {
     pub ends: bool,
     /// Where the run of an address's characters ends that was looked at last, and the domain behind its at sign.
     pub run: Option<(usize, Found)>,
+    /// Where the characters begin and end of which a key could be, but for a digit, or a token, but for a dot.
+    pub plain: [(usize, usize); 3],
 }
 
 impl Window<'_> {
@@ -80,16 +82,17 @@ impl Window<'_> {
     pub fn look(&mut self, from: usize, wants: &[bool; 7]) -> Found {
         let c = self.chars[from];
         let local = is_local(c) && c != '.' && wants[Kind::Email as usize];
-        // Inside of a word nothing begins but the end of an address that is too long.
-        if is_word(self.back(from, 1)) {
+        // Inside of a word nothing begins but the end of an address that is too long, and what is named, as in `card_4111…`.
+        let before = self.back(from, 1);
+        let named = before == '_';
+        if is_word(before) && !named {
             return if local { self.email(from) } else { Found::No };
         }
         if c.is_ascii_alphabetic() {
-            for (kind, look) in [(Kind::Key, Self::key as fn(&Self, usize) -> Found), (Kind::Iban, Self::iban)] {
-                let found = if wants[kind as usize] { look(self, from) } else { Found::No };
-                if found != Found::No {
-                    return found;
-                }
+            let key = if wants[Kind::Key as usize] { self.key(from) } else { Found::No };
+            let found = if key == Found::No && wants[Kind::Iban as usize] { self.iban(from) } else { key };
+            if found != Found::No {
+                return found;
             }
         }
         if local {
@@ -98,15 +101,20 @@ impl Window<'_> {
                 return found;
             }
         }
-        if wants[Kind::Ip as usize] && (c.is_ascii_hexdigit() || c == ':') {
+        if wants[Kind::Ip as usize] && (c.is_ascii_digit() || (!named && (c.is_ascii_hexdigit() || c == ':'))) {
             let found = self.ip(from);
             if found != Found::No {
                 return found;
             }
         }
         if c == '+' || c == '(' || (c.is_ascii_digit() && self.starts_number(from)) {
-            for (kind, look) in [(Kind::Card, Self::card as fn(&Self, usize) -> Found), (Kind::Ssn, Self::ssn), (Kind::Phone, Self::phone)] {
-                let found = if wants[kind as usize] { look(self, from) } else { Found::No };
+            // Numbers with a name, and decimals behind `0,`, are no telephones.
+            let decimal = c == '0' && before == ',' && self.back(from, 2) == '0' && !self.back(from, 3).is_ascii_digit();
+            let phone = wants[Kind::Phone as usize] && ((!named && !decimal) || c == '+');
+            let numbers = [(Kind::Card, Self::card as fn(&Self, usize) -> Found), (Kind::Ssn, Self::ssn), (Kind::Phone, Self::phone)];
+            for (kind, look) in numbers {
+                let wanted = if kind == Kind::Phone { phone } else { wants[kind as usize] };
+                let found = if wanted { look(self, from) } else { Found::No };
                 if found != Found::No {
                     return found;
                 }
@@ -115,10 +123,10 @@ impl Window<'_> {
         Found::No
     }
 
-    /// Not behind a decimal point, or in the last groups of a UUID.
+    /// Not behind a decimal point, or in the last groups of a UUID. A comma separates values rather than decimals.
     fn starts_number(&self, from: usize) -> bool {
         let (one, two) = (self.back(from, 1), self.back(from, 2));
-        if matches!(one, '.' | ',') && two.is_ascii_digit() {
+        if one == '.' && two.is_ascii_digit() {
             return false;
         }
         let group = (2..=5).all(|back| self.back(from, back).is_ascii_hexdigit());
@@ -195,7 +203,7 @@ impl Window<'_> {
 
     // ---- keys
 
-    fn key(&self, from: usize) -> Found {
+    fn key(&mut self, from: usize) -> Found {
         match self.chars[from] {
             's' => self.token(from, "sk-", 16, is_key_char, true),
             'x' => match self.at(from + 4) {
@@ -224,7 +232,7 @@ impl Window<'_> {
         }
     }
 
-    fn token(&self, from: usize, prefix: &str, least: usize, inside: fn(char) -> bool, digit: bool) -> Found {
+    fn token(&mut self, from: usize, prefix: &str, least: usize, inside: fn(char) -> bool, digit: bool) -> Found {
         for (index, wanted) in prefix.chars().enumerate() {
             match self.at(from + index) {
                 None => return self.cut(),
@@ -236,8 +244,9 @@ impl Window<'_> {
     }
 
     /// So many characters at least behind the prefix, with a digit among them if there must be one.
-    fn tail(&self, from: usize, prefix: usize, least: usize, inside: fn(char) -> bool, digit: bool) -> Found {
-        let mut end = from + prefix;
+    fn tail(&mut self, from: usize, prefix: usize, least: usize, inside: fn(char) -> bool, digit: bool) -> Found {
+        let which = inside('-') as usize;
+        let mut end = self.behind_plain(which, from + prefix, from);
         let mut digits = false;
         loop {
             match self.at(end) {
@@ -247,17 +256,35 @@ impl Window<'_> {
             }
             end += 1;
         }
-        if end - from < prefix + least || (digit && !digits) {
+        if digit && !digits {
+            self.plain[which] = (from + prefix, end);
+            return Found::No;
+        }
+        if end - from < prefix + least {
             return Found::No;
         }
         Found::Yes { kind: Kind::Key, length: end - from, long: end - from == LONGEST }
     }
 
+    /// Where to look on: what was looked at for what began before is not looked at again.
+    fn behind_plain(&self, which: usize, start: usize, from: usize) -> usize {
+        let (begin, end) = self.plain[which];
+        if begin <= start && start < end {
+            end.min(from + LONGEST)
+        } else {
+            start
+        }
+    }
+
     /// Two parts that are the beginnings of objects in base64, and anything behind a second dot.
-    fn jwt(&self, from: usize) -> Found {
+    fn jwt(&mut self, from: usize) -> Found {
         let mut end = from;
         for part in 0..2 {
             let start = end;
+            let begins = |at: usize| (0..3).all(|index| self.at(at + index) == Some(['e', 'y', 'J'][index]));
+            if part == 0 && begins(start) {
+                end = self.behind_plain(2, start, from);
+            }
             loop {
                 match self.at(end) {
                     Some(c) if (c.is_ascii_alphanumeric() || c == '-' || c == '_') && end - from < LONGEST => {
@@ -275,6 +302,7 @@ impl Window<'_> {
             }
             if part == 0 {
                 if end - from == LONGEST || self.at(end) != Some('.') {
+                    self.plain[2] = (from, end);
                     return Found::No;
                 }
                 end += 1;
@@ -303,8 +331,14 @@ impl Window<'_> {
         let mut end = from;
         let mut colons = 0;
         let mut dots = 0;
+        // Behind a colon there is an address of four numbers, or nothing.
+        let before = self.back(from, 1);
+        if self.chars[from] == ':' && self.at(from + 1).map_or(self.ends, |c| c != ':') {
+            return Found::No;
+        }
         loop {
             match self.at(end) {
+                Some(':') if before == ':' => break,
                 Some(':') => colons += 1,
                 Some('.') => dots += 1,
                 Some(c) if c.is_ascii_hexdigit() => {}
@@ -313,6 +347,9 @@ impl Window<'_> {
             }
             end += 1;
             if end - from >= 48 {
+                if colons > 0 {
+                    return Found::No;
+                }
                 break;
             }
         }
@@ -336,11 +373,14 @@ impl Window<'_> {
             end -= 1;
             colons = 0;
         }
+        if if colons == 0 { dots != 3 || before == '.' } else { colons < 2 } {
+            return Found::No;
+        }
         let text: String = self.chars[from..end].iter().collect();
         let is_ip = if colons == 0 {
-            dots == 3 && self.back(from, 1) != '.' && text.parse::<std::net::Ipv4Addr>().is_ok()
+            text.parse::<std::net::Ipv4Addr>().is_ok()
         } else {
-            colons > 1 && self.back(from, 1) != ':' && text.bytes().any(|byte| byte.is_ascii_digit()) && text.parse::<std::net::Ipv6Addr>().is_ok()
+            text.bytes().any(|byte| byte.is_ascii_digit()) && text.parse::<std::net::Ipv6Addr>().is_ok()
         };
         if !is_ip {
             return Found::No;

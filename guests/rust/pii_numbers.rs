@@ -1,8 +1,9 @@
 //! Personal data that is numbers: accounts, cards, social security, telephones.
 use crate::pii_match::{is_word, Found, Kind, Window};
+use crate::pii_text::is_separator;
 
 impl Window<'_> {
-    /// As many characters as the country says, with single spaces or hyphens between, whose remainder by 97 is 1 (ISO 13616).
+    /// As many characters as the country says, with up to two separators between, whose remainder by 97 is 1 (ISO 13616).
     pub fn iban(&self, from: usize) -> Found {
         let mut letters = ['A'; 2];
         for (index, letter) in letters.iter_mut().enumerate() {
@@ -12,11 +13,16 @@ impl Window<'_> {
                 Some(_) => return Found::No,
             }
         }
+        // Words, that is most of what begins with two letters.
+        if self.at(from + 2).map_or(false, |c| c.is_alphabetic()) {
+            return Found::No;
+        }
         let wanted = match iban_length(letters) {
             Some(length) => length,
             None => return Found::No,
         };
         let mut taken = Vec::with_capacity(34);
+        let mut gap = Gap::default();
         let mut at = from;
         while taken.len() < wanted {
             match self.at(at) {
@@ -25,16 +31,17 @@ impl Window<'_> {
                     if (2..4).contains(&taken.len()) && !c.is_ascii_digit() {
                         return Found::No;
                     }
+                    gap.over();
                     taken.push(c);
                 }
-                Some(' ' | '-' | '\u{a0}') if taken.len() >= 2 && is_word(self.chars[at - 1]) => {}
+                Some(c) if taken.len() >= 2 && gap.takes(c) => {}
                 Some(_) => return Found::No,
             }
             at += 1;
         }
         match self.at(at) {
             None if !self.ends => return Found::More,
-            Some(c) if is_word(c) => return Found::No,
+            Some(c) if goes_on(c) => return Found::No,
             _ => {}
         }
         let rest = taken[4..].iter().chain(&taken[..4]).fold(0u32, |rest, c| {
@@ -48,31 +55,52 @@ impl Window<'_> {
         }
     }
 
-    /// 13 to 19 digits with single spaces or hyphens between, beginning with 2 to 6, whose check digit is right (ISO 7812).
+    /// 13 to 19 digits that begin with 22 to 69, whose check digit is right (ISO 7812). Between them are single spaces and
+    /// hyphens; or up to two separators, if the groups are those of cards.
     pub fn card(&self, from: usize) -> Found {
         if !('2'..='6').contains(&self.chars[from]) {
             return Found::No;
         }
-        let mut digits: Vec<u32> = Vec::with_capacity(20);
+        let mut count = 0;
+        // With the last digit as it is, and with it doubled.
+        let mut sums = (0, 0);
+        let mut groups = [0; 20];
+        let mut group = 0;
+        let mut gap = Gap::default();
         let mut best = 0;
         let mut at = from;
-        loop {
+        while count < 19 {
             match self.at(at) {
-                Some(c) if c.is_ascii_digit() => digits.push(c as u32 - 48),
-                Some(' ' | '-' | '\u{a0}') if self.chars[at - 1].is_ascii_digit() => {}
+                Some(c) if c.is_ascii_digit() => {
+                    if gap.over() {
+                        group += 1;
+                    }
+                    let digit = c as usize - 48;
+                    sums = (sums.1 + digit, sums.0 + if digit > 4 { digit * 2 - 9 } else { digit * 2 });
+                    count += 1;
+                    groups[group] += 1;
+                    // Years and times are no cards.
+                    if count == 2 && self.chars[from] == '2' && !('2'..='7').contains(&c) {
+                        return Found::No;
+                    }
+                }
+                Some(c) if gap.takes(c) => {
+                    at += 1;
+                    continue;
+                }
                 None if !self.ends => return Found::More,
                 _ => break,
             }
             at += 1;
-            if digits.len() > 19 {
-                break;
+            if count < 13 {
+                continue;
             }
             let whole = match self.at(at) {
-                Some(c) => !is_word(c),
+                Some(c) => !goes_on(c),
                 None if self.ends => true,
                 None => return Found::More,
             };
-            if whole && self.chars[at - 1].is_ascii_digit() && digits.len() >= 13 && luhn(&digits) {
+            if whole && sums.0 % 10 == 0 && (gap.plain || is_card(&groups[..=group])) {
                 best = at - from;
             }
         }
@@ -90,7 +118,7 @@ impl Window<'_> {
             if part > 0 {
                 match self.at(at) {
                     None => return self.cut(),
-                    Some('-' | ' ' | '\u{2011}' | '\u{2013}') => at += 1,
+                    Some(c) if is_separator(c) => at += 1,
                     Some(_) => return Found::No,
                 }
             }
@@ -105,7 +133,7 @@ impl Window<'_> {
         }
         match self.at(at) {
             None if !self.ends => return Found::More,
-            Some(c) if is_word(c) => return Found::No,
+            Some(c) if goes_on(c) => return Found::No,
             _ => {}
         }
         let [area, group, serial] = numbers;
@@ -117,50 +145,58 @@ impl Window<'_> {
 
     /// `+` and 8 to 15 digits; 0 and 9 to 14 digits, in groups or not; or 3-3-4 digits of North America, with separators.
     pub fn phone(&self, from: usize) -> Found {
-        let mut digits: Vec<u32> = Vec::with_capacity(16);
+        let mut digits = [0u8; 17];
+        let mut count = 0;
         // Digits of each group, and where the group ends.
-        let mut groups: Vec<(usize, usize)> = Vec::with_capacity(8);
+        let mut groups = [(0usize, 0usize); 17];
+        let mut made = 0;
         let mut at = from;
         let mut separators = 0;
         let mut dots = false;
         loop {
             match self.at(at) {
                 Some(c) if c.is_ascii_digit() => {
-                    if separators > 0 || groups.is_empty() {
-                        groups.push((0, 0));
+                    if separators > 0 || made == 0 {
+                        made += 1;
                     }
                     separators = 0;
-                    digits.push(c as u32 - 48);
-                    if let Some(group) = groups.last_mut() {
-                        *group = (group.0 + 1, at + 1);
+                    digits[count] = c as u8 - 48;
+                    count += 1;
+                    groups[made - 1] = (groups[made - 1].0 + 1, at + 1);
+                    // A number without a country or a nought in front has groups of its own.
+                    if self.chars[from] != '+' && digits[0] != 0 && !could_be_national(&digits, &groups[..made]) {
+                        made -= 1;
+                        count -= groups[made].0;
+                        break;
                     }
                 }
                 Some('+') if at == from => {}
-                Some(c) if is_separator(c) && separators < 3 => {
+                Some(c) if separators < 3 && is_separator(c) => {
                     separators += 1;
-                    dots |= c == '.' && groups.len() == 1 && groups[0].0 == 1;
+                    dots |= c == '.' && made == 1 && groups[0].0 == 1;
                 }
                 None if !self.ends => return Found::More,
                 _ => break,
             }
             at += 1;
-            if digits.len() > 16 || at - from > 40 {
+            if count > 16 || at - from > 40 {
                 break;
             }
         }
         // A longer number is none, unless it ends in front of a group that is not part of it.
-        while let Some((_, end)) = groups.last() {
-            let whole = self.at(*end).map_or(true, |c| !is_word(c));
-            if whole && self.is_phone(from, &digits, &groups, dots) {
+        while made > 0 {
+            let (size, end) = groups[made - 1];
+            let whole = self.at(end).map_or(true, |c| !is_word(c));
+            if whole && self.is_phone(from, &digits[..count], &groups[..made], dots) {
                 return Found::Yes { kind: Kind::Phone, length: end - from, long: false };
             }
-            let (size, _) = groups.pop().unwrap_or_default();
-            digits.truncate(digits.len() - size);
+            made -= 1;
+            count -= size;
         }
         Found::No
     }
 
-    fn is_phone(&self, from: usize, digits: &[u32], groups: &[(usize, usize)], dots: bool) -> bool {
+    fn is_phone(&self, from: usize, digits: &[u8], groups: &[(usize, usize)], dots: bool) -> bool {
         let count = digits.len();
         // A bracket that is not closed behind the first group is the text's own.
         if self.chars[from] == '(' && self.at(groups[0].1) != Some(')') {
@@ -169,41 +205,76 @@ impl Window<'_> {
         if self.chars[from] == '+' {
             return (8..=15).contains(&count) && digits[0] != 0;
         }
-        let sizes: Vec<usize> = groups.iter().map(|(size, _)| *size).collect();
-        let national = match sizes.as_slice() {
-            [1, 3, 3, 4] => digits[0] == 1 && digits[1] > 1,
-            [3, 3, 4] => digits[0] > 1,
-            _ => false,
-        };
-        if national {
-            return true;
+        if digits[0] != 0 {
+            return matches!(groups.len(), 3 | 4) && groups[groups.len() - 1].0 == 4 && could_be_national(digits, groups);
         }
-        if digits.first() != Some(&0) || dots || !(9..=14).contains(&count) {
+        if dots || !(9..=14).contains(&count) {
             return false;
         }
         // 01.02.2024 and what follows; a run of nothing but noughts.
-        let date = sizes.len() > 2 && sizes[0] == 2 && sizes[1] == 2 && matches!(sizes[2], 2 | 4);
+        let date = groups.len() > 2 && groups[0].0 == 2 && groups[1].0 == 2 && matches!(groups[2].0, 2 | 4);
         let lead = if digits[1] == 0 { 2 } else { 1 };
         !(date && matches!(self.at(groups[0].1), Some('.' | '/' | '-')) && digits[..2] != [0, 0]) && digits[lead] != 0
     }
 }
 
-fn luhn(digits: &[u32]) -> bool {
-    let sum: u32 = digits
-        .iter()
-        .rev()
-        .enumerate()
-        .map(|(index, digit)| match index % 2 {
-            0 => *digit,
-            _ if *digit > 4 => digit * 2 - 9,
-            _ => digit * 2,
-        })
-        .sum();
-    sum % 10 == 0
+/// The beginning of 3-3-4 digits, or of 1-3-3-4.
+fn could_be_national(digits: &[u8], groups: &[(usize, usize)]) -> bool {
+    let sizes: &[usize] = if groups[0].0 == 1 { &[1, 3, 3, 4] } else { &[3, 3, 4] };
+    let last = groups.len() - 1;
+    let fits = groups.len() <= sizes.len() && groups[last].0 <= sizes[last] && (0..last).all(|index| groups[index].0 == sizes[index]);
+    fits && match (groups[0].0, groups.len()) {
+        (1, 1) => true,
+        (1, _) => digits[0] == 1 && digits[1] > 1,
+        _ => digits[0] > 1,
+    }
 }
 
-fn is_separator(c: char) -> bool {
-    matches!(c, ' ' | '-' | '.' | '/' | '(' | ')' | '\u{a0}' | '\u{202f}' | '\u{2010}' | '\u{2011}' | '\u{2013}')
+/// 4-4-4-4 and what there may be more, 4-6-5 or 4-6-4.
+fn is_card(groups: &[usize]) -> bool {
+    match groups {
+        [4, 6, 4 | 5] => true,
+        [first @ .., last] => first.iter().all(|size| *size == 4) && *last <= 4,
+        [] => false,
+    }
+}
+
+/// True if a number is longer than what was looked at: what is named behind it is not part of it.
+fn goes_on(c: char) -> bool {
+    c != '_' && is_word(c)
+}
+
+/// What is between the digits of cards and accounts: two separators at most, of which one breaks the line.
+struct Gap {
+    width: usize,
+    breaks: usize,
+    /// All were single spaces and hyphens.
+    plain: bool,
+}
+
+impl Default for Gap {
+    fn default() -> Gap {
+        Gap { width: 0, breaks: 0, plain: true }
+    }
+}
+
+impl Gap {
+    fn takes(&mut self, c: char) -> bool {
+        if self.width == 2 || !(is_separator(c) || matches!(c, '\t' | '\r' | '\n')) || (c == '\n' && self.breaks == 1) {
+            return false;
+        }
+        self.width += 1;
+        self.breaks += (c == '\n') as usize;
+        self.plain &= self.width == 1 && matches!(c, ' ' | '-' | '\u{a0}' | '\u{202f}' | '\u{2011}');
+        true
+    }
+
+    /// A digit follows: true if there was something in between.
+    fn over(&mut self) -> bool {
+        let was = self.width > 0;
+        self.width = 0;
+        was
+    }
 }
 
 /// Lengths by country, from the registry of ISO 13616.

@@ -1,6 +1,7 @@
 //! Puts placeholders in the place of personal data, and back; in texts, in JSON inside of texts, whole or in pieces.
-use crate::gateway_json::unescape;
 use crate::pii_match::{is_key_char, Found, Kind, Window, BEFORE, KINDS};
+use crate::pii_text::{units, Units};
+use crate::pii_values::{placeholder_of, Values};
 
 /// What `init` was given.
 pub struct Settings {
@@ -10,77 +11,8 @@ pub struct Settings {
     pub answers: bool,
 }
 
-// ---- values by number
-
-/// Bytes of one attribute with values, and how many of them there may be: below what a request can have.
-const PART_BYTES: usize = 4000;
-const PARTS: usize = 16;
-pub const VALUES: &str = "pii.v";
-
-/// The values of a request that have numbers, one in a line: `EMAIL_1 ann@example.com`; without `restore` a digest of it.
-pub struct Values {
-    pub parts: Vec<String>,
-    /// The first part that is not as it was given.
-    pub changed: usize,
-}
-
-impl Values {
-    pub fn of(parts: Vec<String>) -> Values {
-        let changed = parts.len();
-        Values { parts, changed }
-    }
-
-    /// The number of a value, the same for the same one; none if there is no room for another.
-    fn number(&mut self, kind: Kind, value: &str, restore: bool) -> Option<usize> {
-        let kept = if restore { value.to_string() } else { digest(value) };
-        let label = kind.label();
-        let mut last = 0;
-        for line in self.parts.iter().flat_map(|part| part.lines()) {
-            let (name, known) = split(line, ' ');
-            let (other, number) = split(name, '_');
-            if other != label {
-                continue;
-            }
-            last = number.parse().unwrap_or(last);
-            if known == kept {
-                return Some(last);
-            }
-        }
-        let line = format!("{}_{} {}\n", label, last + 1, kept);
-        let count = self.parts.len();
-        match self.parts.last_mut() {
-            Some(part) if part.len() + line.len() <= PART_BYTES => part.push_str(&line),
-            _ if count < PARTS => self.parts.push(line),
-            _ => return None,
-        }
-        self.changed = self.changed.min(self.parts.len() - 1);
-        Some(last + 1)
-    }
-
-    /// What a placeholder without its brackets stands for.
-    fn value(&self, name: &str) -> Option<&str> {
-        let lines = self.parts.iter().flat_map(|part| part.lines());
-        lines.map(|line| split(line, ' ')).find(|(known, _)| *known == name).map(|(_, value)| value)
-    }
-}
-
-fn split(text: &str, at: char) -> (&str, &str) {
-    match text.find(at) {
-        Some(index) => (&text[..index], &text[index + 1..]),
-        None => (text, ""),
-    }
-}
-
-/// FNV-1a in 64 bits: to tell values apart, not to hide them.
-fn digest(text: &str) -> String {
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ byte as u64).wrapping_mul(0x100_0000_01b3));
-    format!("{:016x}", hash)
-}
-
-// ---- one text
-
 /// Where a text that comes in pieces stands.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Channel {
     /// The last characters that went out.
     pub before: String,
@@ -96,21 +28,26 @@ pub struct Channel {
 
 impl Channel {
     pub fn new(json: bool) -> Channel {
-        Channel { before: String::new(), held: String::new(), json, quoted: false, long: false }
+        Channel { json, ..Channel::default() }
+    }
+
+    /// True if what comes next is judged as if it were the beginning.
+    pub fn is_new(&self) -> bool {
+        self.before.is_empty() && self.held.is_empty() && !self.quoted && !self.long
     }
 }
 
 /// What takes personal data out of texts, and puts it back.
-pub struct Redactor<'a> {
+pub struct Redactor<'a, 'b> {
     pub settings: &'a Settings,
-    pub values: &'a mut Values,
+    pub values: &'a mut Values<'b>,
     /// Placeholders become what they stand for.
     pub restores: bool,
     /// Personal data becomes placeholders.
     pub redacts: bool,
 }
 
-impl Redactor<'_> {
+impl Redactor<'_, '_> {
     /// A whole text; none if nothing of it changes.
     pub fn whole(&mut self, text: &str, json: bool) -> Option<String> {
         let out = self.push(&mut Channel::new(json), text, true);
@@ -127,15 +64,15 @@ impl Redactor<'_> {
         let text = if channel.held.is_empty() {
             piece
         } else {
-            joined = format!("{}{}", channel.held, piece);
+            joined = [channel.held.as_str(), piece].concat();
             &joined
         };
-        let Units { chars, starts, quotes, quoted } = units(text, channel, ends);
+        let Units { chars, starts, quotes, quoted } = units(text, channel.json, channel.quoted, ends);
         let mut before = ['\0'; BEFORE];
         for (slot, c) in before.iter_mut().rev().zip(channel.before.chars().rev()) {
             *slot = c;
         }
-        let mut window = Window { chars: &chars, before, ends, run: None };
+        let mut window = Window { chars: &chars, before, ends, run: None, plain: [(0, 0); 3] };
         let mut out = String::with_capacity(text.len());
         let mut at = 0;
         // Where what goes out as it is begins.
@@ -167,7 +104,7 @@ impl Redactor<'_> {
                 Found::More => break,
                 Found::Yes { kind, length, long } => {
                     out.push_str(&text[starts[plain]..starts[at]]);
-                    let value: String = chars[at..at + length].iter().collect();
+                    let value = chars[at..at + length].iter().map(|c| if c.is_ascii_control() { ' ' } else { *c }).collect::<String>();
                     let bare = channel.json && !quotes[at];
                     if bare {
                         out.push('"');
@@ -182,12 +119,15 @@ impl Redactor<'_> {
                 }
             }
         }
-        out.push_str(&text[starts[plain]..starts[at]]);
-        let rest = starts[at];
+        // Nothing is held back behind the end.
+        let rest = if ends { text.len() } else { starts[at] };
+        out.push_str(&text[starts[plain]..rest]);
         channel.quoted = quotes.get(at).copied().unwrap_or(quoted);
-        let mut last: Vec<char> = channel.before.chars().collect();
-        last.extend(&chars[at.saturating_sub(BEFORE)..at]);
-        channel.before = last[last.len().saturating_sub(BEFORE)..].iter().collect();
+        // Of what is in front of a space, nothing depends.
+        let mut last = [&window.before[..], &chars[at.saturating_sub(BEFORE)..at]].concat();
+        last.drain(..last.len() - BEFORE);
+        let from = last.iter().rposition(|c| *c == '\0' || c.is_whitespace()).map_or(0, |space| space + 1);
+        channel.before = last[from..].iter().collect();
         channel.held = text[rest..].to_string();
         out
     }
@@ -204,11 +144,11 @@ impl Redactor<'_> {
     }
 
     /// The value of a placeholder, `[EMAIL_1]`: the longest has 16 characters.
-    fn placeholder(&self, chars: &[char], ends: bool) -> Restored {
+    fn placeholder(&mut self, chars: &[char], ends: bool) -> Restored {
         let mut name = String::new();
         for c in chars.iter().skip(1).take(14) {
             if *c == ']' {
-                return match self.values.value(&name) {
+                return match placeholder_of(&name).and_then(|(kind, number)| self.values.value(kind, number)) {
                     Some(value) => Restored::Yes(value.to_string(), name.len() + 2),
                     None => Restored::No,
                 };
@@ -238,56 +178,4 @@ enum Restored {
     No,
     More,
     Yes(String, usize),
-}
-
-/// The characters of a text, where each begins in it (and the last ends), and whether it stands inside of a string.
-struct Units {
-    chars: Vec<char>,
-    starts: Vec<usize>,
-    quotes: Vec<bool>,
-    /// The end stands inside of a string.
-    quoted: bool,
-}
-
-fn units(text: &str, channel: &Channel, ends: bool) -> Units {
-    let mut chars = Vec::with_capacity(text.len());
-    let mut starts = Vec::with_capacity(text.len() + 1);
-    let mut quotes = Vec::new();
-    let mut quoted = channel.quoted;
-    if !channel.json {
-        for (at, c) in text.char_indices() {
-            chars.push(c);
-            starts.push(at);
-        }
-        starts.push(text.len());
-        return Units { chars, starts, quotes, quoted };
-    }
-    let mut at = 0;
-    while let Some(c) = text[at..].chars().next() {
-        let mut unit = (c, c.len_utf8());
-        if quoted && c == '\\' {
-            match unescape(&text.as_bytes()[at..]) {
-                // The first half of a pair: the second may be on its way.
-                Some(('\u{fffd}', 6)) if !ends && text.len() < at + 12 && is_first_half(&text[at..]) => break,
-                Some(escape) => unit = escape,
-                None if !ends && text.len() < at + 6 => break,
-                None => {}
-            }
-        }
-        chars.push(unit.0);
-        starts.push(at);
-        quotes.push(quoted);
-        if c == '"' {
-            quoted = !quoted;
-        }
-        at += unit.1;
-    }
-    starts.push(at);
-    Units { chars, starts, quotes, quoted }
-}
-
-/// `\ud83d`, with at most the beginning of another escape behind it.
-fn is_first_half(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    matches!(bytes[3], b'8' | b'9' | b'a' | b'b' | b'A' | b'B') && (bytes.len() == 6 || bytes[6] == b'\\')
 }

@@ -4,8 +4,8 @@ use crate::pii_numbers::iban_length;
 
 /// Bytes at which something is looked at more closely: of those whose upper four bits are the index, which have which lower
 /// four bits. Sixteen are looked at in one step.
-const MARKS: &[u8] = b"\"-0123456789:@IJ[\\_";
-const UPPER: [u8; 16] = [0, 0, 1, 2, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+const MARKS: &[u8] = b"\"-0123456789:@IJ[\\_\xc2\xe2\xef";
+const UPPER: [u8; 16] = [0, 0, 1, 2, 4, 8, 0, 0, 0, 0, 0, 0, 16, 0, 32, 64];
 const LOWER: [u8; 16] = lower();
 
 const fn lower() -> [u8; 16] {
@@ -51,6 +51,8 @@ pub struct Looks {
     pub data: bool,
     /// Placeholders.
     pub brackets: bool,
+    /// Numbers that are no texts.
+    pub numbers: bool,
 }
 
 /// Where the value ends that begins at `at`; none as soon as there could be something, or if the value does not end.
@@ -73,6 +75,8 @@ pub fn nothing_until(json: &[u8], mut at: usize, looks: Looks) -> Option<usize> 
                 depth -= 1;
             }
             b',' if depth == 0 => return Some(at),
+            // The number of a card: others cannot be without quotes.
+            b'0'..=b'9' if looks.numbers && json[at..].iter().take(13).filter(|byte| byte.is_ascii_digit()).count() == 13 => return None,
             _ => {}
         }
         at += 1;
@@ -86,13 +90,20 @@ fn nothing_in_text(json: &[u8], mut at: usize, looks: Looks) -> Option<usize> {
             b'"' => return Some(at + 1),
             b'\\' => {
                 // An escape that could be anything, also in JSON inside of the text.
-                let next = *json.get(at + 1)?;
-                if next == b'u' || (next == b'\\' && json.get(at + 2) == Some(&b'u')) {
+                let slashes = json[at..].iter().take_while(|byte| **byte == b'\\').count();
+                if *json.get(at + slashes)? == b'u' {
                     return None;
                 }
-                at += 2;
+                at += slashes + slashes % 2;
             }
             b'[' if looks.brackets => return None,
+            // Letters and digits of full width, and what cannot be seen.
+            0xc2 | 0xe2 | 0xef => {
+                if looks.data && is_folded(&json[at..]) {
+                    return None;
+                }
+                at += 1;
+            }
             b'0'..=b'9' if looks.data => at = nothing_in_number(json, at)?,
             b'[' => at += 1,
             _ if looks.data && is_mark(json, at) => return None,
@@ -112,8 +123,17 @@ fn nothing_in_number(json: &[u8], from: usize) -> Option<usize> {
     loop {
         match *json.get(at)? {
             b'0'..=b'9' => digits += 1,
-            b'.' => dots += 1,
+            0xc2 | 0xe2 | 0xef if is_folded(&json[at..]) => return None,
+            b'.' | 0xef => dots += 1,
             b' ' | b'(' | b')' | b'/' | b'-' | 0x80..=0xff => {}
+            // What breaks a line, and escapes in JSON inside of the text; a quote may be the end.
+            b'\\' => {
+                let slashes = json[at..].iter().take_while(|byte| **byte == b'\\').count();
+                match *json.get(at + slashes)? {
+                    b'n' | b'r' | b't' | b'/' => at += slashes,
+                    _ => break,
+                }
+            }
             _ => break,
         }
         at += 1;
@@ -122,6 +142,14 @@ fn nothing_in_number(json: &[u8], from: usize) -> Option<usize> {
         return None;
     }
     Some(at)
+}
+
+fn is_folded(json: &[u8]) -> bool {
+    match json {
+        [0xc2, 0xad, ..] | [0xe2, 0x80, 0x8b..=0x8f | 0xaa..=0xae, ..] | [0xe2, 0x81, 0xa0..=0xaf, ..] | [0xef, 0xbb, 0xbf, ..] => true,
+        [0xef, 0xbc, 0x90..=0x99 | 0xa0..=0xba, ..] | [0xef, 0xbd, 0x81..=0x9a, ..] | [0xef, 0xb9, 0xab, ..] => true,
+        _ => false,
+    }
 }
 
 fn could_be_iban(json: &[u8], at: usize) -> bool {

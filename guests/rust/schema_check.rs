@@ -138,25 +138,42 @@ fn resolve<'a>(root: &'a Value, path: &str) -> Option<&'a Value> {
     }
 }
 
+/// What is said of a check that was not finished.
+const TOO_LONG: &str = "the schema takes too many steps to check";
+
 pub struct Checker<'a> {
     root: &'a Value,
     steps: usize,
+    /// The check was not finished: whether the value fits is not known, and `not` does not turn that round.
+    gave_up: bool,
 }
 
 impl<'a> Checker<'a> {
     pub fn new(root: &'a Value) -> Checker<'a> {
-        Checker { root, steps: 0 }
+        Checker { root, steps: 0, gave_up: false }
     }
 
     /// Why a value does not fit, with the place of the fault; none if it fits.
     pub fn check(&mut self, value: &Value) -> Option<String> {
-        self.fault(self.root, value, "", 0)
+        if let Some((path, name)) = doubled(value) {
+            return Some(at(&path, &format!("has the member {} twice", brief(&Value::text(name)))));
+        }
+        let found = self.fault(self.root, value, "", 0);
+        if self.gave_up {
+            return Some(TOO_LONG.to_string());
+        }
+        found
+    }
+
+    fn give_up(&mut self) -> Option<String> {
+        self.gave_up = true;
+        Some(TOO_LONG.to_string())
     }
 
     fn fault(&mut self, schema: &'a Value, value: &Value, path: &str, depth: usize) -> Option<String> {
         self.steps += 1;
-        if depth > MAX_DEPTH || self.steps > MAX_STEPS {
-            return Some("the schema takes too many steps to check".to_string());
+        if self.gave_up || depth > MAX_DEPTH || self.steps > MAX_STEPS {
+            return self.give_up();
         }
         let entries = match schema {
             Value::Bool(true) => return None,
@@ -258,13 +275,35 @@ impl<'a> Checker<'a> {
             "uniqueItems" if *wanted == Value::Bool(true) => {
                 self.steps += items.len() * items.len() / 2;
                 if self.steps > MAX_STEPS {
-                    return Some("the schema takes too many steps to check".to_string());
+                    return self.give_up();
                 }
                 let double = items.iter().enumerate().find(|(index, value)| items[..*index].iter().any(|other| equal(other, value)));
                 double.map(|(index, _)| at(&format!("{}/{}", path, index), "is there twice"))
             }
             _ => None,
         }
+    }
+}
+
+/// The place of a member that an object has twice, and its name: readers do not agree on which of them counts.
+fn doubled(value: &Value) -> Option<(String, &str)> {
+    match value {
+        Value::Object(members) => {
+            let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
+            names.sort_unstable();
+            if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+                return Some((String::new(), pair[0]));
+            }
+            members.iter().find_map(|(name, each)| {
+                let (path, twice) = doubled(each)?;
+                Some((format!("/{}{}", escaped(name), path), twice))
+            })
+        }
+        Value::List(items) => items.iter().enumerate().find_map(|(index, each)| {
+            let (path, twice) = doubled(each)?;
+            Some((format!("/{}{}", index, path), twice))
+        }),
+        _ => None,
     }
 }
 

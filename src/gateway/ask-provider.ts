@@ -161,7 +161,9 @@ async function embed(question: Question): Promise<JsonObject> {
   const dimensions = dimensionsOf(llm);
   const config = { model: llm.model, ...(dimensions !== undefined && { dimensions }) };
   const options = { ...boundsOf(question), ...withKey({ config }, attempt.key) };
-  const { embeddings, usage } = await provider.embedWithUsage(embeddingTexts(llm), options);
+  const texts = embeddingTexts(llm);
+  const { embeddings, usage } = await provider.embedWithUsage(texts, options);
+  if (embeddings.length !== texts.length) throw unusable("the embeddings", `are ${embeddings.length}, for ${texts.length} texts`);
   const other = dimensions === undefined ? undefined : embeddings.find(({ length }) => length !== dimensions);
   if (other !== undefined) throw notSupported("dimensions", `must be ${other.length}, which is what this provider's vectors have, or absent`);
   return embeddingsOf(embeddings, { model: llm.model, ...(usage && { usage }) });

@@ -1,6 +1,6 @@
 // Sends a stream to the client, piece by piece as the client takes them; plugins may look at each.
 
-import { type ChainDecision, type HttpRequest, type HttpStreamChunk, type JsonObject, MortiseError } from "mortise";
+import { type ChainDecision, type HttpRequest, type HttpStreamChunk, MortiseError } from "mortise";
 
 import { failureOf } from "./failure.ts";
 import type { Chunk, Piece } from "./given.ts";
@@ -17,8 +17,7 @@ import { UsageRemover } from "./usage-remover.ts";
 import type { StreamWriter } from "./wires/client-wire.ts";
 import { type ChunkAssembler, assembleChunks } from "./wires/common/assemble-chunks.ts";
 
-const NOTHING = new Uint8Array(0);
-/** Bytes or characters of a stream that is put together; a longer one is sent all the same, but not told. */
+/** Bytes or characters of a stream that is put together; a longer one is sent all the same, but told as one that is cut. */
 const MAX_ASSEMBLED = 32 << 20;
 /** The longest that a timer takes. */
 const MAX_TIMER_MS = 0x7fff_ffff;

@@ -37,9 +37,9 @@ export async function askedKey(
   const ended = Promise.withResolvers<never>();
   const stop = (): void => {
     const reason: unknown = signals.find(({ aborted }) => aborted)?.reason;
-    ended.reject(isMortiseError(reason) ? reason : new MortiseError("MORTISE_ABORTED", who, reason));
+    ended.reject(isMortiseError(reason) ? reason : new MortiseError("MORTISE_ABORTED", { plugin: who.plugin, function: who.function }, reason));
   };
-  const late = (): void => ended.reject(new MortiseError("MORTISE_TIMEOUT", { ...who, limit: timeoutMs }));
+  const late = (): void => ended.reject(new MortiseError("MORTISE_TIMEOUT", { plugin: who.plugin, function: who.function, limit: timeoutMs }));
   const timer = setTimeout(late, Math.min(timeoutMs, MAX_TIMER_MS));
   for (const signal of signals) signal.addEventListener("abort", stop);
   if (signals.some(({ aborted }) => aborted)) stop();

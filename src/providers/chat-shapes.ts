@@ -97,14 +97,18 @@ export function readTexts(value: unknown, shape: ShapeReader): string[] {
   return shape.list(value, "the list of models").map((name) => shape.text(name, "a model"));
 }
 
-/** A list of vectors, or `{embeddings, usage}` with one. @throws MortiseError MORTISE_PROVIDER_OUTPUT */
-export function readEmbeddings(value: unknown, shape: ShapeReader): Embeddings {
-  if (!isRecord(value)) return { embeddings: readVectors(value, shape), usage: null };
-  return { embeddings: readVectors(value["embeddings"], shape), usage: shape.orNull(value["usage"], "usage", (usage) => readUsage(usage, shape)) };
+/** A list of vectors, one for each of `count` texts, or `{embeddings, usage}` with one. @throws MortiseError MORTISE_PROVIDER_OUTPUT */
+export function readEmbeddings(value: unknown, shape: ShapeReader, count: number): Embeddings {
+  if (!isRecord(value)) return { embeddings: readVectors(value, shape, count), usage: null };
+  const usage = shape.orNull(value["usage"], "usage", (given) => readUsage(given, shape));
+  return { embeddings: readVectors(value["embeddings"], shape, count), usage };
 }
 
-function readVectors(value: unknown, shape: ShapeReader): number[][] {
-  return shape.list(value, "the embeddings").map((row) => {
+function readVectors(value: unknown, shape: ShapeReader, count: number): number[][] {
+  const rows = shape.list(value, "the embeddings");
+  // Which of the texts has none nobody could tell.
+  if (rows.length !== count) throw shape.fault("the embeddings", `${count} vectors, one for each text, and not ${rows.length}`);
+  return rows.map((row) => {
     const numbers = shape.list(row, "an embedding");
     if (!numbers.every((one) => typeof one === "number")) throw shape.fault("an embedding", "a list of numbers");
     return numbers as number[];

@@ -30,7 +30,7 @@ export function generation2(guest: ProviderGuest): Dialect {
     },
     embed: async (operation, inputs) => {
       const value = await long(guest, operation, "embed", toJson("inputs", { inputs }));
-      return readEmbeddings(value, guest.shape("embed"));
+      return readEmbeddings(value, guest.shape("embed"), inputs.length);
     },
     complete: async (operation, req) => {
       const shape = guest.shape("complete");

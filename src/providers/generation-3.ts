@@ -42,7 +42,7 @@ export function generation3(parts: Parts3): Dialect {
     embed: async (operation, inputs) => {
       const response = await ask(parts, operation, "embed_request", `{"cfg":${operation.cfg},"inputs":${toJson("inputs", inputs)}}`);
       const shape = guest.shape("parse_embed_response");
-      return readEmbeddings(await guest.json("parse_embed_response", parseRequest(operation.cfg, response), operation), shape);
+      return readEmbeddings(await guest.json("parse_embed_response", parseRequest(operation.cfg, response), operation), shape, inputs.length);
     },
     complete: async (operation, request) => {
       const response = await ask(parts, operation, "complete_request", `{"cfg":${operation.cfg},"req":${toJson("request", request)}}`);

@@ -9,7 +9,7 @@ import { describe, it } from "node:test";
 import { type JsonObject, createMemoryStore } from "mortise";
 import type { GatewayOptions } from "mortise/gateway";
 
-import { PATHS, type Sent, type Stage, completion, json, post, say, sentTo, shipped, startStage } from "./start-gateway.ts";
+import { PATHS, type Sent, type Stage, completion, eventsOf, json, post, say, sentTo, shipped, startStage, textOf } from "./start-gateway.ts";
 
 const SOON = { timeout: 30_000 };
 const LONG = { store: createMemoryStore(), limits: [{ tokens: 1_000_000, windowMs: 2_000_000_000 }] };
@@ -140,24 +140,35 @@ describe("a stream that its client leaves before the model has stopped", SOON, (
 });
 
 describe("a stream of chat completions that is not asked for its usage", SOON, () => {
-  const whoCounts: readonly (readonly [name: string, exports: Readonly<Record<string, string>>, options: Partial<GatewayOptions>])[] = [
-    ["on_usage", { on_usage: "" }, {}],
-    ["on_usage, where plugins look", { on_usage: "", post_hook: "" }, {}],
-    ["on_usage, where plugins look at what goes out", { on_usage: "", http_stream_chunk_hook: "" }, {}],
-    ["on_completion", { on_completion: "" }, {}],
+  const whoCounts: readonly (readonly [
+    name: string,
+    exports: Readonly<Record<string, string>>,
+    options?: Partial<GatewayOptions>,
+    looks?: boolean,
+  ])[] = [
+    ["on_usage", { on_usage: "" }],
+    ["on_usage, where plugins look", { on_usage: "", post_hook: "" }, {}, true],
+    ["on_usage, where plugins look at what goes out", { on_usage: "", http_stream_chunk_hook: "" }, {}, true],
+    ["on_completion", { on_completion: "" }],
     ["rate limits", {}, { rateLimits: LONG }],
   ];
-  for (const [name, exports, options] of whoCounts)
+  for (const [name, exports, options = {}, looks = false] of whoCounts)
     it(`is asked for it by the gateway, and the client gets what it would get otherwise: ${name}`, async () => {
-      await using stage = await startStage(options, { behaviour: { text: "one two three" } });
+      await using stage = await startStage(options, { behaviour: { text: "one two three", burst: looks } });
       const ask = async (url: string, more: object = {}): Promise<string> =>
         (await post(url + PATHS.chat, say.chat("hi", { stream: true, ...more }), { authorization: "Bearer k" })).text();
       const direct = await ask(stage.standIn.url);
       const sent = await stage.spy("a", exports);
-      assert.equal(await ask(stage.url), direct);
+      // Pieces that arrive together are shown to plugins, and sent, as one.
+      const isSame = (got: string): void => {
+        if (!looks) return assert.equal(got, direct);
+        assert.equal(textOf(got), "one two three");
+        assert.equal(eventsOf(got).at(-1), "[DONE]");
+        assert.doesNotMatch(got, /usage/);
+      };
+      isSame(await ask(stage.url));
       assert.deepEqual(sentTo(stage, 1).stream_options, { include_usage: true });
-      // A body that plugins look at is another one for each of them, but says the same.
-      assert.equal(await ask(stage.url, { stream_options: { include_usage: false, more: 1 } }), direct);
+      isSame(await ask(stage.url, { stream_options: { include_usage: false, more: 1 } }));
       assert.deepEqual(sentTo(stage, 2).stream_options, { include_usage: true, more: 1 });
       for (const fn of Object.keys(exports).filter((each) => each === "on_usage" || each === "on_completion"))
         for (const { usage } of await told(sent, fn, 2)) assert.deepEqual(usage, { prompt_tokens: 1, completion_tokens: 3, total_tokens: 4 });

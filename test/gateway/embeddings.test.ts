@@ -40,6 +40,16 @@ describe("Embeddings of a plugin that passes nothing", { timeout: 15_000 }, () =
     assert.deepEqual(JSON.parse(sent?.text ?? ""), { model: "other", input: ["c d e"] });
   });
 
+  it("are an error where they are not as many as the texts", async () => {
+    for (const embeddings of [[[1, 2]], [[1], [2], [3]]]) {
+      const provider = { ...nativeProvider(), embedWithUsage: () => Promise.resolve({ embeddings, usage: null }) };
+      await using stage = await startStage({ providers: { p: { provider } }, defaultProvider: "p" });
+      const answer = await embed(stage, { input: ["a", "b"] });
+      assert.equal(answer.status, 502);
+      assert.match((await json(answer)).error.message, new RegExp(`are ${embeddings.length}, for 2 texts`));
+    }
+  });
+
   it("are refused where they have another length than was asked for", async () => {
     const provider = { ...nativeProvider(), embedWithUsage: () => Promise.resolve({ embeddings: [[1, 2, 3]], usage: null }) };
     await using stage = await startStage({ providers: { p: { provider } }, defaultProvider: "p" });

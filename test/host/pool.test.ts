@@ -127,6 +127,14 @@ describe("A plugin with state", () => {
     advance(99);
     answers.shift()?.();
     assert.equal(await endOf(asks), "2");
+    const [other, late] = [plugin.call("ask", "3"), plugin.call("ask", "4", { timeoutMs: 100, waitMs: 5000 })];
+    await settle();
+    answers.shift()?.();
+    assert.equal(await endOf(other), "3");
+    await settle();
+    advance(101);
+    answers.shift()?.();
+    assert.equal(await endOf(late), "MORTISE_TIMEOUT");
     for (const waitMs of [-1, Number.NaN, "1" as unknown as number])
       assert.equal(await endOf(plugin.call("echo", "x", { waitMs })), "MORTISE_INVALID_OPTION");
   });

@@ -209,6 +209,17 @@ describe("Generation 3", () => {
     checkResponse(provider.inputs("parse_complete_response")[0], `{"cfg":${CFG},"resp":{"resp":`, 200, "pong größer", "}}");
   });
 
+  it("embed: as many vectors as texts, or none", async () => {
+    await using there = await server();
+    const vectors = "[[1],[2]]";
+    const one = { embed_request: box(`${there.url}/embed`, "e"), parse_embed_response: `{"embeddings":${vectors},"usage":null}` };
+    for (const exports of [third(there.url, one), { ...METADATA, chat: "{}", embed: vectors }]) {
+      await using loaded = await loadText(await textProvider(exports), GRANTED(there.host));
+      assert.equal((await loaded.embed(["a", "b"])).length, 2);
+      for (const texts of [["a"], ["a", "b", "c"]]) assert.equal((await errorOf(loaded.embed(texts))).code, "MORTISE_PROVIDER_OUTPUT");
+    }
+  });
+
   it("speech: an instance of its own, and another try where that could not be set up", async () => {
     const provider = await textProvider(third("http://127.0.0.1:1", { speech: `{"audio_base64":"AQL/","mime_type":null}` }));
     const { see } = provider.hostFunctions["extism:host/user"];

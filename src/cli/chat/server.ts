@@ -152,8 +152,7 @@ class HttpServer implements ChatServer {
   }
 
   #failure(reason: string, cause?: unknown, hint?: string): MortiseError {
-    const details = { from: this.name, reason: printable(reason, 1000) };
-    return new MortiseError("MORTISE_NO_ANSWER", hint === undefined ? details : { ...details, hint }, cause);
+    return new MortiseError("MORTISE_NO_ANSWER", { from: this.name, reason: printable(reason, 1000), ...(hint !== undefined && { hint }) }, cause);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

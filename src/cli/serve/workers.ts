@@ -127,11 +127,9 @@ export class Workers {
   }
 
   #tell(message: PrimaryMessage): void {
-    for (const { worker } of this.#slots) if (worker?.isConnected() === true) worker.send(message, ignored);
+    for (const { worker } of this.#slots) if (worker?.isConnected() === true) worker.send(message);
   }
 }
-
-function ignored(): void {}
 
 type ReadyMessage = WorkerMessage & { readonly kind: "ready" };
 
@@ -172,7 +170,7 @@ function metricsOf(worker: Worker, id: number): Promise<string | undefined> {
     const timer = setTimeout(gone, METRICS_MS);
     worker.on("message", hear);
     worker.on("exit", gone);
-    if (worker.isConnected()) worker.send({ kind: "metrics", id } satisfies PrimaryMessage, ignored);
+    if (worker.isConnected()) worker.send({ kind: "metrics", id } satisfies PrimaryMessage);
     else gone();
   });
 }

@@ -125,12 +125,16 @@ class Run<T> {
 
   #late(whole: boolean, cause?: unknown): MortiseError {
     const { policy, bound } = this.#plan;
-    const details =
-      bound !== undefined && bound.limitMs < policy.totalTimeoutMs
-        ? { limit: bound.limitMs, option: "limits.timeoutMs" }
-        : { limit: policy.totalTimeoutMs, option: "totalTimeoutMs" };
-    const stated = whole ? { what: "the request", ...details } : { what: "an attempt", limit: policy.attemptTimeoutMs, option: "attemptTimeoutMs" };
-    return new MortiseError("MORTISE_GATEWAY_DEADLINE", { ...stated, whole }, cause);
+    if (!whole)
+      return new MortiseError(
+        "MORTISE_GATEWAY_DEADLINE",
+        { what: "an attempt", limit: policy.attemptTimeoutMs, option: "attemptTimeoutMs", whole },
+        cause,
+      );
+    const isBound = bound !== undefined && bound.limitMs < policy.totalTimeoutMs;
+    const limit = isBound ? bound.limitMs : policy.totalTimeoutMs;
+    const option = isBound ? "limits.timeoutMs" : "totalTimeoutMs";
+    return new MortiseError("MORTISE_GATEWAY_DEADLINE", { what: "the request", limit, option, whole }, cause);
   }
 
   #mayGoOn(): boolean {

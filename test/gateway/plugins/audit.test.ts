@@ -5,7 +5,7 @@ import { createHash, createHmac } from "node:crypto";
 import { describe, it } from "node:test";
 
 import { type JsonObject, type LlmResult, type LoadOptions, type Store, createMemoryStore, createServices } from "../../../src/index.ts";
-import { answerOf, completed } from "./completed.ts";
+import { RUN, answerOf, completed } from "./completed.ts";
 import { type Gateway, loadInto, openGateway, randomNumbers, say } from "./open-gateway.ts";
 
 const AUDIT = "gateway_audit.ts";
@@ -16,6 +16,7 @@ interface Opened {
   readonly host: Gateway;
   readonly store: ReturnType<typeof createMemoryStore>;
   readonly lines: string[];
+  readonly time: { now: number };
   readonly tell: (id: string, result?: LlmResult, more?: JsonObject) => Promise<void>;
   readonly verify: () => Promise<JsonObject>;
 }
@@ -27,19 +28,22 @@ async function open(
   reach: (store: Store) => Store = (store) => store,
 ): Promise<Opened> {
   const store = createMemoryStore();
-  const services = createServices({ clock: () => NOON, store: reach(store) });
+  const time = { now: NOON };
+  const services = createServices({ clock: () => time.now, store: reach(store) });
   t.after(() => services.close());
   const host = await openGateway(t, { services });
   const lines: string[] = [];
   const note = (line: unknown): void => void lines.push(String(line));
   const logger = { trace: note, debug: note, info: note, warn: note, error: note };
   await loadInto(host, AUDIT, config, { logger, logLevel: "info", ...options });
+  let number = 0;
   const tell = async (id: string, result: LlmResult = answerOf(15, "Hello"), more: JsonObject = {}): Promise<void> => {
+    number++;
     const request = host.request({ id, attributes: { client: "ann" } });
-    await host.hooks.completed(completed(say("Hi"), result, request, more), { request });
+    await host.hooks.completed(completed(say("Hi"), result, request, { number, ...more }), { request });
   };
   const verify = async (): Promise<JsonObject> => (await host.plugins.get("audit")?.call("verify"))?.json() as JsonObject;
-  return { host, store, lines, tell, verify };
+  return { host, store, lines, time, tell, verify };
 }
 
 const textOf = (store: Opened["store"], key: string): string => Buffer.from(store.get(SPACE, key) ?? []).toString();
@@ -76,6 +80,8 @@ describe("gateway_audit", () => {
     assert.deepEqual(record, {
       seq: 1,
       time_ms: NOON,
+      gateway: RUN,
+      number: 1,
       request_id: "r-1",
       client: "ann",
       api: "chat",
@@ -110,9 +116,26 @@ describe("gateway_audit", () => {
   it("writes the beginnings of texts if it is told to", async (t) => {
     const { store, tell, verify } = await open(t, { texts: true, text_bytes: 90 });
     await tell("r-1", answerOf(3, 'quoted "words" \\ and é😀'.repeat(40)));
-    const { request, answer } = recordOf(store, 1);
-    assert.equal(request, JSON.stringify(say("Hi")).slice(0, 90));
-    assert.ok(typeof answer === "string" && Buffer.byteLength(answer) <= 90);
+    const { request, answer } = recordOf(store, 1) as { readonly request: string; readonly answer: string };
+    assert.ok(JSON.stringify(say("Hi")).startsWith(request) && answer.startsWith('{"id":"chatcmpl-1"'));
+    for (const text of [request, answer]) {
+      const written = Buffer.byteLength(JSON.stringify(text)) - 2;
+      assert.ok(written <= 90 && written >= 86, `${written} bytes, escapes counted`);
+    }
+    assert.equal((await verify())["ok"], true);
+  });
+
+  it("writes records that the store can hold, whatever the texts are made of", async (t) => {
+    const { tell, verify } = await open(t, { texts: true, text_bytes: 24_000 });
+    for (const text of ['"'.repeat(30_000), "\\".repeat(30_000), "\u0001".repeat(30_000), "😀".repeat(30_000)])
+      await tell("r", answerOf(3, text), { request: say(text) }); // oxlint-disable-line no-await-in-loop -- one after the other
+    assert.deepEqual(await verify(), { ok: true, records: 4, first: 1, last: 4 });
+  });
+
+  it("reads a request of many megabytes once, and not byte by byte", async (t) => {
+    // Four times the fuel that it takes; what reads it byte by byte, for every member, takes a hundred times as much.
+    const { tell, verify } = await open(t, {}, { limits: { fuel: 220_000_000, memoryBytes: 128 << 20 } });
+    await tell("r", answerOf(3), { request: say("Hi", { params: { x: Array.from({ length: 4_000_000 }, () => 0) } }) });
     assert.equal((await verify())["ok"], true);
   });
 
@@ -135,7 +158,8 @@ describe("gateway_audit", () => {
     for (const id of ["a", "b", "c"]) await tell(id); // oxlint-disable-line no-await-in-loop -- one after the other
     assert.deepEqual(await verify(), { ok: true, records: 3, first: 1, last: 3 });
     assert.equal(recordOf(store, 3)["previous"], recordOf(store, 2)["hash"]);
-    assert.equal(textOf(store, "head"), `3 ${String(recordOf(store, 3)["hash"])}`);
+    const named = `3 ${String(recordOf(store, 3)["hash"])}`;
+    assert.equal(textOf(store, "head"), `${named} ${sha256(`head ${named}`)}`);
   });
 
   it("gives every one of many requests at once its place", async (t) => {
@@ -159,7 +183,7 @@ describe("gateway_audit", () => {
         },
       };
     };
-    const { tell, verify } = await open(t, { records: 20 }, { stateless: true, pool: { maxInstances: 8 } }, watched);
+    const { tell, verify } = await open(t, { records: 20 }, { stateless: true, pool: { maxInstances: 8 }, limits: { timeoutMs: 60_000 } }, watched);
     await Promise.all(Array.from({ length: 60 }, (_, index) => tell(`r-${index}`)));
     assert.deepEqual(await verify(), { ok: true, records: 20, first: 41, last: 60 });
     const numbers = heads.map((head) => Number.parseInt(head, 10));
@@ -252,6 +276,85 @@ describe("gateway_audit", () => {
     assert.equal((await verify())["ok"], true);
     write(store, "r:1", `${content},"hash":"${sha256(content)}"}`);
     assert.deepEqual(await verify(), { ok: false, broken: 1, reason: "the record was changed" });
+  });
+
+  it("sees that the last records were taken out, if who did it has no key", async (t) => {
+    const { store, tell, verify } = await open(t, { key: "0123456789abcdef" });
+    for (const id of ["a", "b", "c", "d", "e"]) await tell(id); // oxlint-disable-line no-await-in-loop -- one after the other
+    for (const number of [4, 5]) store.delete(SPACE, `r:${number}`);
+    const named = `3 ${String(recordOf(store, 3)["hash"])}`;
+    const cut = { ok: false, broken: 3, reason: "what names the last record was changed" };
+    for (const head of [named, `${named} ${sha256(`head ${named}`)}`]) {
+      write(store, "head", head);
+      assert.deepEqual(await verify(), cut); // oxlint-disable-line no-await-in-loop -- one after the other
+    }
+    await tell("f");
+    assert.deepEqual(
+      await verify(),
+      { ok: false, broken: 4, reason: "the record does not follow the one before" },
+      "nor is it hidden by what follows",
+    );
+  });
+
+  it("sees that what names the last record is gone", async (t) => {
+    const { store, time, tell, verify } = await open(t, { key: "0123456789abcdef" });
+    for (const id of ["a", "b", "c"]) await tell(id); // oxlint-disable-line no-await-in-loop -- one after the other
+    for (const key of ["r:3", "head"]) store.delete(SPACE, key);
+    time.now += 60_000;
+    assert.deepEqual(await verify(), { ok: false, broken: 1, reason: "what names the last record is gone" });
+    await tell("d");
+    assert.deepEqual(await verify(), { ok: false, broken: 3, reason: "the record does not follow the one before" });
+  });
+
+  describe("verify, of requests that have no record", () => {
+    const gap = "records in front of it were never written";
+    /** Tells of requests by the numbers that the gateway gave them. */
+    const tellAll = async ({ tell }: Opened, numbers: readonly number[], gateway = RUN): Promise<void> => {
+      for (const number of numbers) await tell(`r-${number}`, undefined, { gateway, number }); // oxlint-disable-line no-await-in-loop -- one after the other
+    };
+    const counted = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index);
+
+    it("says in front of which record they are missing", async (t) => {
+      const opened = await open(t);
+      await tellAll(opened, [1, 2, 3, 6, 7]);
+      assert.equal((await opened.verify())["ok"], true, "they may be on their way");
+      opened.time.now += 60_000;
+      assert.deepEqual(await opened.verify(), { ok: false, broken: 4, reason: gap });
+      await tellAll(opened, [4, 5]);
+      assert.equal((await opened.verify())["ok"], true, "however late");
+    });
+
+    it("takes them in any order, and from several gateways and several runs", async (t) => {
+      const opened = await open(t);
+      await tellAll(opened, [2, 1, 5, 3, 4]);
+      await tellAll(opened, [1, 3, 2], "ffeeddccbbaa9988");
+      await tellAll(opened, [7, 6]);
+      opened.time.now += 60_000;
+      assert.deepEqual(await opened.verify(), { ok: true, records: 10, first: 1, last: 10 });
+      await tellAll(opened, [5], "ffeeddccbbaa9988");
+      opened.time.now += 60_000;
+      assert.deepEqual(await opened.verify(), { ok: false, broken: 11, reason: gap });
+    });
+
+    it("does not miss those that made room", async (t) => {
+      const opened = await open(t, { records: 100 });
+      await tellAll(opened, [...counted(1, 40), 60, ...counted(41, 59), ...counted(61, 221)].map((number) => number ^ 1).filter(Boolean));
+      opened.time.now += 60_000;
+      assert.equal((await opened.verify())["ok"], true);
+      await tellAll(opened, [223]);
+      opened.time.now += 60_000;
+      assert.deepEqual([(await opened.verify())["reason"], (await opened.verify())["broken"]], [gap, 221]);
+    });
+
+    it("reads as many as are kept", async (t) => {
+      const opened = await open(
+        t,
+        { records: 5000 },
+        { quotas: { kvKeys: 6000, kvBytes: 64 << 20 }, limits: { memoryBytes: 1 << 20, timeoutMs: 20_000 } },
+      );
+      await tellAll(opened, counted(1, 3000));
+      assert.deepEqual(await opened.verify(), { ok: true, records: 3000, first: 1, last: 3000 });
+    });
   });
 
   it("fails where it may not write, and says so", async (t) => {

@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 
 import type { LlmResult, LoadOptions, RequestContext } from "../../../src/index.ts";
 import { createMemoryStore, createServices } from "../../../src/index.ts";
-import { answerOf, completed, exchange } from "./completed.ts";
+import { answerOf, exchange } from "./completed.ts";
 import { type Gateway, chat, loadInto, openGateway, pass, say } from "./open-gateway.ts";
 
 const BUDGET = "gateway_budget.ts";
@@ -124,7 +124,7 @@ describe("gateway_budget", () => {
     const { host, store } = await open(t, { tokens: 5000, window: "day" });
     const context = host.request({ attributes: { client: "ann" } });
     for (const _ of [1, 2, 3]) await pass(host, say("Hi"), answerOf(70), context); // oxlint-disable-line no-await-in-loop -- attempts follow each other
-    for (const _ of [1, 2]) await host.hooks.completed(completed(say("Hi"), answerOf(70), context), { request: context }); // oxlint-disable-line no-await-in-loop -- one after the other
+    for (const _ of [1, 2]) await host.hooks.used({ answered: true, usage: { total_tokens: 70 } }, { request: context }); // oxlint-disable-line no-await-in-loop -- one after the other
     assert.deepEqual(counts(store), ["70"]);
     assert.equal(context.attributes.get("budget.reserved"), "");
   });
@@ -144,7 +144,32 @@ describe("gateway_budget", () => {
     const context = host.request({ attributes: { client: "ann" } });
     await pass(host, say("Hi", { model: "big" }), answerOf(70), context);
     await exchange(host, say("Hi", { model: "small" }), answerOf(70), context);
-    assert.deepEqual(counts(store), ["0", "70"]);
+    assert.deepEqual(counts(store), ["70"], "nothing is kept of a model that said nothing");
+  });
+
+  it("counts so many models of a client for themselves, and all further ones together", async (t) => {
+    const { host, store, time } = await open(t, { tokens: 1000, window: "hour", by_model: true, models: 3 });
+    const ask = async (model: string, client = "ann", tokens = 300): Promise<string | undefined> =>
+      codeOf(await exchange(host, say("Hi", { model }), answerOf(tokens), host.request({ attributes: { client } })));
+    for (const model of ["a", "b", "c", "x1", "x2", "x3", "x4", "a"]) assert.equal(await ask(model), undefined, model); // oxlint-disable-line no-await-in-loop -- one after the other
+    assert.deepEqual(used(store), { a: 600, b: 300, c: 300, "": 1200 });
+    assert.equal(await ask("x5"), "budget_exceeded");
+    assert.equal(await ask("b"), undefined, "those that came first have their own");
+    assert.equal(await ask("x1", "bob"), undefined, "others have theirs");
+    time.now += 3_600_000;
+    assert.equal(await ask("x5"), undefined, "and each window begins anew");
+  });
+
+  it("does not let a client fill the store with models that there are not", async (t) => {
+    const { host, store } = await open(t, { tokens: 1000, window: "hour", by_model: true }, { quotas: { kvKeys: 40 } });
+    const failed: LlmResult = { error: { status_code: 404, error: { message: "no such model" } } };
+    const ask = async (model: string, client: string, answer: LlmResult): Promise<LlmResult> =>
+      exchange(host, say("Hi", { model }), answer, host.request({ attributes: { client } }));
+    for (let index = 0; index < 100; index++) await ask(`none-${index}`, "ann", failed); // oxlint-disable-line no-await-in-loop -- one after the other
+    assert.deepEqual(used(store), {});
+    for (let index = 0; index < 100; index++) await ask(`made-up-${index}`, "ann", answerOf(5)); // oxlint-disable-line no-await-in-loop -- one after the other
+    assert.equal(Object.keys(used(store)).length, 33);
+    assert.equal((await ask("m", "bob", answerOf(5))).error, undefined);
   });
 
   it("reserves the whole budget at most, whatever a client asks for", async (t) => {
@@ -178,6 +203,7 @@ describe("gateway_budget", () => {
     { tokens: 0, window: "day" },
     { tokens: 5, window: "year" },
     { tokens: 5, window: "day", extra: 1 },
+    { tokens: 5, window: "day", by_model: true, models: 0 },
   ];
   for (const config of wrong) {
     it(`does not start with the configuration ${JSON.stringify(config)}`, async (t) => {
@@ -185,6 +211,12 @@ describe("gateway_budget", () => {
     });
   }
 });
+
+/** What models have used, by name, all clients together. */
+function used(store: Opened["store"]): Readonly<Record<string, number>> {
+  const keys = store.list("kv:budget", { prefix: "used:", limit: 100 });
+  return Object.fromEntries(keys.map((key) => [key.split(":")[4], Number(Buffer.from(store.get("kv:budget", key) ?? []).toString())]));
+}
 
 /** What all clients have used, as the store has it. */
 function counts(store: Opened["store"]): string[] {

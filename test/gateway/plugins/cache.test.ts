@@ -130,6 +130,16 @@ describe("gateway_cache", () => {
     assert.equal(await isAsked(host, exact("Hi"), answerOf(7, "New.")), false, "no-cache is stored anew");
   });
 
+  it("takes a request with other headers that ask for more for another one", async (t) => {
+    const host = await open(t);
+    const ask = async (beta?: string): Promise<boolean> =>
+      isAsked(host, exact("Hi"), undefined, { client: "ann", ...(beta !== undefined && { beta }) });
+    assert.deepEqual(
+      [await ask(), await ask("context-1m"), await ask("context-2m"), await ask("context-1m"), await ask()],
+      [true, true, true, false, false],
+    );
+  });
+
   it("stores what the last attempt asked for, not what an earlier one did", async (t) => {
     const host = await open(t);
     const context = host.request({ attributes: { client: "ann" } });

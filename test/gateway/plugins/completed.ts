@@ -3,10 +3,15 @@
 import type { JsonObject, LlmRequest, LlmResult, RequestContext } from "../../../src/index.ts";
 import { type Gateway, completion, pass } from "./open-gateway.ts";
 
+/** A run of the gateway. */
+export const RUN = "00112233aabbccdd";
+
 /** The message for a request and what came of it. */
 export function completed(request: LlmRequest, result: LlmResult, context: RequestContext, more: JsonObject = {}): JsonObject {
   const { response = null, error } = result;
   return {
+    gateway: RUN,
+    number: 1,
     request_id: context.id,
     client: context.attributes.get("client") ?? null,
     api: "chat",
@@ -37,6 +42,8 @@ export async function exchange(
   more: JsonObject = {},
 ): Promise<LlmResult> {
   const { result } = await pass(host, request, answer, context);
+  const { request: _request, response, ...told } = completed(request, result, context, more);
+  await host.hooks.used({ ...told, answered: response !== null }, { request: context });
   await host.hooks.completed(completed(request, result, context, more), { request: context });
   return result;
 }

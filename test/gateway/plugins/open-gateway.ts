@@ -21,7 +21,11 @@ import {
 const PREBUILT = join(import.meta.dirname, "..", "..", "..", "guests", "prebuilt");
 
 const hooksOf = (spelling: "all" | "flat" | "snake" | "go") =>
-  ({ llm: standardHooks.llm({ spelling }), completed: hook.all<JsonObject>({ name: ["on_completion"], onFailure: "closed" }) }) as const;
+  ({
+    llm: standardHooks.llm({ spelling }),
+    completed: hook.all<JsonObject>({ name: ["on_completion"], onFailure: "closed" }),
+    used: hook.all<JsonObject>({ name: ["on_usage"], onFailure: "closed" }),
+  }) as const;
 
 export type Gateway = Host<ReturnType<typeof hooksOf>>;
 

@@ -11,7 +11,7 @@ import { loadInto, openGateway, randomNumbers, say } from "./open-gateway.ts";
 const PLUGINS: readonly (readonly [file: string, config: LoadOptions["config"], functions: readonly string[]])[] = [
   ["gateway_pii.rs", { restore: true }, ["pre_hook", "post_hook"]],
   ["gateway_guard.c", { deny: ["blue cheese"] }, ["pre_hook"]],
-  ["gateway_budget.ts", { tokens: 1_000_000_000, window: "day" }, ["pre_hook", "on_completion"]],
+  ["gateway_budget.ts", { tokens: 1_000_000_000, window: "day" }, ["pre_hook", "on_usage"]],
   ["gateway_schema.rs", {}, ["pre_hook", "post_hook"]],
   ["gateway_audit.ts", { texts: true }, ["on_completion", "verify"]],
   ["gateway_cache.ts", { always: true }, ["pre_hook", "on_completion"]],
@@ -27,6 +27,7 @@ const MESSAGES: Readonly<Record<string, (context: JsonObject) => JsonObject>> = 
   pre_hook: (context) => ({ context, request: { ...REQUEST, chat_request: REQUEST } }),
   post_hook: (context) => ({ context, response: RESPONSE, error: {}, has_error: false }),
   on_completion: (context) => ({ input: completed(REQUEST, { response: RESPONSE ?? {} }, { id: "r", attributes: new Map() } as never), context }),
+  on_usage: (context) => ({ input: { usage: { total_tokens: 12 }, answered: true, stream: false, attempts: 1 }, context: { attributes: context } }),
   verify: () => ({}),
 };
 

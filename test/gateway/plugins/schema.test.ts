@@ -315,6 +315,35 @@ describe("gateway_schema", () => {
     assert.match(reasonOf(await judged(host, asking(slow), { content: JSON.stringify("a".repeat(2000)) })) ?? "", /pattern/);
   });
 
+  it("takes a check that was not finished for none, wherever in the schema it was", async (t) => {
+    const host = await open(t);
+    const endless = { $defs: { a: { anyOf: [{ allOf: [{ $ref: "#/$defs/a" }] }, { type: "string" }] } } };
+    const a = { $ref: "#/$defs/a" };
+    const schemas = [
+      { not: a },
+      { not: { not: { not: a } } },
+      { oneOf: [a, { type: "number" }] },
+      { not: { uniqueItems: true } },
+      { anyOf: [{ not: a }, {}] },
+    ];
+    const many = Array.from({ length: 3000 }, (_, index) => index);
+    for (const schema of schemas) {
+      const content = JSON.stringify(JSON.stringify(schema).includes("unique") ? many : 5);
+      assert.match(reasonOf(await judged(host, asking({ ...endless, ...schema }), { content })) ?? "", /too many steps/, JSON.stringify(schema)); // oxlint-disable-line no-await-in-loop -- one after the other
+    }
+  });
+
+  const doubled: readonly (readonly [content: string, reason: RegExp])[] = [
+    ['{"name":"Ann","name":"Eve"}', /^the whole value has the member "name" twice$/],
+    [String.raw`{"name":"Ann","n\u0061me":5}`, /^the whole value has the member "name" twice$/],
+    ['{"name":"Ann","tags":[{"x/y":{"b":1,"a":2,"b":1}}]}', /^\/tags\/0\/x~1y has the member "b" twice$/],
+  ];
+  for (const [content, reason] of doubled) {
+    it(`refuses ${content}, of which readers would take one or the other`, async (t) => {
+      assert.match(reasonOf(await judged(await open(t), asking({ type: "object" }), { content })) ?? "", reason);
+    });
+  }
+
   it("refuses streams, which are sent before they can be checked, or lets them pass", async (t) => {
     const stream = { ...asking(PERSON), request_type: "chat_completion_stream" };
     const { sent, result } = await pass(await open(t), stream, { response: {} });
@@ -322,6 +351,15 @@ describe("gateway_schema", () => {
     assert.match(result.error?.error.message ?? "", /ask for it without "stream"/);
     const pieces = await passStream(await open(t, { streams: "pass" }), asking(PERSON), [chunk({ content: "no JSON" }), chunk({}, "stop")]);
     assert.deepEqual(spoken(pieces), { 0: "no JSON" });
+  });
+
+  it("tells whole answers from pieces by what their choices have, and not by what they call themselves", async (t) => {
+    const answer = { content: "no JSON" };
+    assert.ok(await judged(await open(t), asking(PERSON), answer, { object: "chat.completion.chunk" }));
+    const host = await open(t);
+    const { object: _object, ...piece } = chunk(answer);
+    const passed = { response: piece };
+    assert.equal((await pass(host, asking(PERSON), passed)).result, passed);
   });
 
   it("forgets the schema of an attempt before", async (t) => {

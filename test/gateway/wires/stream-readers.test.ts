@@ -106,6 +106,54 @@ describe("streamReader() of Anthropic's messages", () => {
     });
   });
 
+  it("keeps citations that come before their text, and the bounds of texts that have some", async () => {
+    const [start] = ANTHROPIC_TRANSCRIPT;
+    const cites = (index: number, url: string): JsonObject => ({
+      type: "content_block_delta",
+      index,
+      delta: { type: "citations_delta", citation: { type: "web_search_result_location", url } },
+    });
+    const begins = (index: number, block: JsonObject): JsonObject => ({ type: "content_block_start", index, content_block: block });
+    const says = (index: number, text: string): JsonObject => ({ type: "content_block_delta", index, delta: { type: "text_delta", text } });
+    const stops = (index: number): JsonObject => ({ type: "content_block_stop", index });
+    const cited = { type: "text", text: "", citations: [] };
+    const blocks = [
+      begins(0, { type: "text", text: "" }),
+      says(0, "So "),
+      stops(0),
+      begins(1, cited),
+      cites(1, "a"),
+      says(1, "it"),
+      cites(1, "b"),
+      stops(1),
+      begins(2, cited),
+      says(2, "is"),
+      stops(2),
+      begins(3, { type: "text", text: "" }),
+      says(3, "."),
+      stops(3),
+      begins(4, { type: "tool_use", id: "t", name: "f", input: {} }),
+      stops(4),
+      begins(5, cited),
+      cites(5, "c"),
+      says(5, "End"),
+      stops(5),
+    ];
+    const through = async (events: readonly JsonObject[]): Promise<JsonObject[]> => {
+      const chunks = await readChunks(textOf([start as JsonObject, ...events]), CLIENT_WIRES.messages.streamReader());
+      return (await write("messages", chunks)).filter(({ type }) => String(type).startsWith("content_block"));
+    };
+    assert.deepEqual(await through(blocks), blocks);
+    // Those that say it late, and those that say something at once.
+    assert.deepEqual(await through([begins(0, { type: "text", text: "" }), cites(0, "a"), says(0, "it"), stops(0)]), [
+      begins(0, cited),
+      cites(0, "a"),
+      says(0, "it"),
+      stops(0),
+    ]);
+    assert.deepEqual(await through([begins(0, { ...cited, text: "It" }), stops(0)]), [begins(0, cited), says(0, "It"), stops(0)]);
+  });
+
   it("tells sequences that stopped the model", async () => {
     const [start] = ANTHROPIC_TRANSCRIPT;
     const end = { type: "message_delta", delta: { stop_reason: "stop_sequence", stop_sequence: "END" }, usage: { output_tokens: 1 } };

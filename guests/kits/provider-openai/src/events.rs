@@ -12,6 +12,8 @@ const MAX_CALLS: usize = 1024;
 #[derive(Default)]
 pub struct Events {
     calls: Vec<(u64, OpenCall)>,
+    /// Where the call is that the last piece belonged to.
+    last: Option<usize>,
     made: u32,
     finish: Option<String>,
     refused: bool,
@@ -82,37 +84,41 @@ impl Events {
         Ok(())
     }
 
-    /// Pieces belong together by their index. Servers leave it out, or give each call the same one and another id.
+    /// Pieces belong together by their index, those without one by their id, and those with neither belong to the call before. Servers
+    /// also give each call the same index and another id, and send pieces of several calls in turn: each is open until the end.
     fn call(&mut self, part: &Value, data: &[u8], to: &mut Vec<Chunk>) -> Result<(), Fault> {
-        let index = part["index"].as_u64().unwrap_or(0);
+        let index = part["index"].as_u64();
         let id = text(part, "id");
-        let known = self.calls.iter().position(|(at, call)| *at == index && id.is_none_or(|id| id == call.id));
+        let function = &part["function"];
+        let name = text(function, "name").unwrap_or_default();
+        let known = match (index, id) {
+            // Another name is another call.
+            (None, None) => self.last.filter(|at| [name, &self.calls[*at].1.name].contains(&"") || name == self.calls[*at].1.name),
+            _ => self.calls.iter().rposition(|(at, call)| index.is_none_or(|index| index == *at) && id.is_none_or(|id| id == call.id)),
+        };
         let at = match known {
             Some(at) => at,
             None => {
                 if self.made as usize >= MAX_CALLS {
                     return Err(Fault::bad_response("The stream has too many calls of tools", data));
                 }
-                // The one with the same index, if there is one, has ended.
-                if let Some(ended) = self.calls.iter().position(|(at, _)| *at == index) {
-                    self.calls.remove(ended).1.complete(to);
-                }
                 let id = id.map_or_else(|| format!("call_{}", self.made), str::to_string);
-                self.calls.push((index, OpenCall::new(self.made, id, String::new())));
+                self.calls.push((index.unwrap_or(0), OpenCall::new(self.made, id, String::new())));
                 self.made += 1;
                 self.calls.len() - 1
             }
         };
-        let function = &part["function"];
+        self.last = Some(at);
         let call = &mut self.calls[at].1;
         if call.name.is_empty() {
-            call.name = text(function, "name").unwrap_or_default().to_string();
+            call.name = name.to_string();
         }
         call.push(&arguments(&function["arguments"]), to);
         Ok(())
     }
 
     fn complete(&mut self, to: &mut Vec<Chunk>) {
+        self.last = None;
         for (_, call) in std::mem::take(&mut self.calls) {
             call.complete(to);
         }

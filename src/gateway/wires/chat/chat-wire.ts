@@ -42,8 +42,8 @@ function write(llm: LlmRequest, request: ClientRequest): JsonObject {
 function chatStream({ streamUsage }: ClientRequest): StreamWriter {
   return {
     push(chunk) {
-      if (streamUsage || isAbsent(chunk.usage)) return `data: ${JSON.stringify(chunk)}\n\n`;
-      if (chunk.choices.length === 0) return "";
+      if (streamUsage || chunk.usage === undefined) return `data: ${JSON.stringify(chunk)}\n\n`;
+      if (chunk.choices.length === 0 && chunk.usage !== null) return "";
       const { usage: _usage, ...rest } = chunk;
       return dataEvent(rest);
     },

@@ -11,8 +11,8 @@ import { parseEvent } from "../common/parse-event.ts";
 import { fromMessagesUsage } from "../common/usage.ts";
 import { stopFields } from "./message-response.ts";
 
-/** What a block is: a call has its number among the calls. */
-type BlockKind = "text" | "thinking" | "native" | number;
+/** What a block is: a call has its number among the calls. A text with citations is a block of its own: they may come before it. */
+type BlockKind = "text" | "cited" | "thinking" | "native" | number;
 
 /** Reads one stream. */
 export class MessageStreamReader implements StreamReader {
@@ -31,7 +31,7 @@ export class MessageStreamReader implements StreamReader {
       case "content_block_delta":
         return this.#delta(event, at(undefined, "delta"));
       case "content_block_stop":
-        return this.#blocks.get(event["index"]) === "native" ? [this.#native(event)] : [];
+        return this.#isOwn(event["index"]) ? [this.#native(event)] : [];
       case "message_delta": {
         this.#addUsage(event["usage"]);
         const delta = ANSWER.object(event["delta"], at(undefined, "delta"));
@@ -59,6 +59,12 @@ export class MessageStreamReader implements StreamReader {
     this.#usage = { ...this.#usage, ...Object.fromEntries(Object.entries(usage).filter(([, value]) => !isAbsent(value))) };
   }
 
+  /** True for a block that keeps its bounds. */
+  #isOwn(index: unknown): boolean {
+    const kind = this.#blocks.get(index);
+    return kind === "native" || kind === "cited";
+  }
+
   #native(event: JsonObject): CompletionChunk {
     return deltaChunk(this.#ids, { anthropic_event: event });
   }
@@ -68,10 +74,13 @@ export class MessageStreamReader implements StreamReader {
     const block = ANSWER.object(given, path);
     const { type } = block;
     if (type === "text" || type === "thinking") {
-      this.#blocks.set(index, type);
+      const isCited = type === "text" && Array.isArray(block["citations"]);
+      this.#blocks.set(index, isCited ? "cited" : type);
       const said = block[type];
-      if (typeof said !== "string" || said === "") return [];
-      return [deltaChunk(this.#ids, type === "text" ? { content: said } : { reasoning: said })];
+      // What it says is told as text alone.
+      const begun = isCited ? [this.#native({ ...event, content_block: { ...block, text: "" } })] : [];
+      if (typeof said !== "string" || said === "") return begun;
+      return [...begun, deltaChunk(this.#ids, type === "text" ? { content: said } : { reasoning: said })];
     }
     if (type === "redacted_thinking") {
       const data = ANSWER.text(block["data"], at(path, "data"));
@@ -95,7 +104,8 @@ export class MessageStreamReader implements StreamReader {
     const kind = this.#blocks.get(event["index"]);
     const { type } = delta;
     if (kind === undefined) throw ANSWER.fault(at(undefined, "index"), "must be that of a block that was begun");
-    if (type === "text_delta" && kind === "text") return [deltaChunk(this.#ids, { content: ANSWER.text(delta["text"], at(path, "text")) })];
+    if (type === "text_delta" && (kind === "text" || kind === "cited"))
+      return [deltaChunk(this.#ids, { content: ANSWER.text(delta["text"], at(path, "text")) })];
     if (type === "thinking_delta" && kind === "thinking")
       return [deltaChunk(this.#ids, { reasoning: ANSWER.text(delta["thinking"], at(path, "thinking")) })];
     if (type === "signature_delta" && kind === "thinking") {

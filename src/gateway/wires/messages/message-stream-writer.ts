@@ -136,9 +136,13 @@ export class MessageStreamWriter implements StreamWriter, DeltaSink {
       return;
     }
     const { type, content_block: block, delta } = event;
-    if (type === "content_block_start" && isObject(block)) this.#open({ kind: "native" }, block);
-    else if (type === "content_block_delta" && isObject(delta) && this.#block !== undefined) this.#delta(delta);
-    else if (type === "content_block_stop" && this.#block?.kind === "native") this.#close();
+    if (type === "content_block_start" && isObject(block)) this.#open({ kind: block["type"] === "text" ? "text" : "native" }, block);
+    else if (type === "content_block_delta" && isObject(delta)) {
+      // A citation may come before the text that it is of.
+      if (delta["type"] === "citations_delta" && this.#block?.kind !== "text")
+        this.#open({ kind: "text" }, { type: "text", text: "", citations: [] });
+      if (this.#block !== undefined) this.#delta(delta);
+    } else if (type === "content_block_stop" && (this.#block?.kind === "native" || this.#block?.kind === "text")) this.#close();
   }
 
   finish(_reason: string, choice: JsonObject): void {
