@@ -37,6 +37,8 @@ const OF_GATEWAY: ReadonlySet<string> = new Set([
   "usage",
   "passthrough_request",
   "on_completion",
+  "on_usage",
+  "reads_flat",
   "allow_fallbacks",
   "extra_fields.retry_with",
 ]);
